@@ -1,0 +1,94 @@
+package io.egressproxy.autoconfigure;
+
+import io.egressproxy.ProxyInjector;
+import io.egressproxy.netty.NettyProxyInjector;
+import io.egressproxy.netty.ProxySslContexts;
+import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.ProxySettingsBinder;
+import io.egressproxy.settings.ProxySettingsCustomizer;
+import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.boot.autoconfigure.AutoConfiguration;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
+import org.springframework.boot.ssl.SslBundles;
+import org.springframework.context.annotation.Bean;
+import org.springframework.core.env.ConfigurableEnvironment;
+import org.springframework.http.client.ReactorResourceFactory;
+import org.springframework.http.client.reactive.ReactorClientHttpConnector;
+import org.springframework.web.reactive.function.client.WebClient;
+import org.springframework.web.reactive.socket.client.ReactorNettyWebSocketClient;
+import org.springframework.web.reactive.socket.client.WebSocketClient;
+import reactor.netty.http.HttpResources;
+import reactor.netty.http.client.HttpClient;
+import reactor.netty.resources.LoopResources;
+
+/**
+ * Auto-configuration of {@link ProxySettings}, {@link ProxyInjector} and a {@link WebSocketClient} that is routed by host.
+ *
+ * <p>They exist while {@code proxy.enabled} is false as well, so that code that asks for them starts; they touch no client
+ * then.
+ */
+@AutoConfiguration(
+        afterName = {
+            "org.springframework.boot.autoconfigure.ssl.SslAutoConfiguration",
+            "org.springframework.boot.autoconfigure.reactor.netty.ReactorNettyConfigurations"
+        })
+@ConditionalOnClass({HttpClient.class, WebClient.class})
+public final class EgressProxyAutoConfiguration {
+
+    @Bean
+    @ConditionalOnMissingBean
+    ProxySettings proxySettings(
+            ConfigurableEnvironment environment, ObjectProvider<ProxySettingsCustomizer> customizers) {
+        ProxySettings settings = ProxySettingsBinder.bind(environment);
+        for (ProxySettingsCustomizer customizer : customizers.orderedStream().toList()) {
+            settings = customizer.customize(settings);
+        }
+        return settings;
+    }
+
+    @Bean
+    @ConditionalOnMissingBean
+    ProxyRouter proxyRouter(ProxySettings settings) {
+        return new ProxyRouter(settings);
+    }
+
+    @Bean
+    @ConditionalOnMissingBean
+    ProxySslContexts proxySslContexts(ProxySettings settings, ObjectProvider<SslBundles> bundles) {
+        return SslBundleContexts.verified(settings, bundles.getIfAvailable());
+    }
+
+    @Bean
+    @ConditionalOnMissingBean(ProxyInjector.class)
+    NettyProxyInjector proxyInjector(
+            ProxyRouter router,
+            ProxySslContexts tls,
+            ObjectProvider<ReactorResourceFactory> resources,
+            ObjectProvider<ConfiguredClients> clients) {
+        ReactorResourceFactory factory = resources.getIfAvailable();
+        LoopResources loops = factory == null ? HttpResources.get() : factory.getLoopResources();
+        return new NettyProxyInjector(
+                router,
+                tls,
+                loops,
+                () -> {
+                    ConfiguredClients configured = clients.getIfAvailable();
+                    return configured == null ? HttpClient.create() : configured.httpClient();
+                },
+                client -> {
+                    ConfiguredClients configured = clients.getIfAvailable();
+                    return configured == null
+                            ? WebClient.builder().clientConnector(new ReactorClientHttpConnector(client))
+                            : configured.webClient(client);
+                });
+    }
+
+    @Bean
+    @ConditionalOnMissingBean(WebSocketClient.class)
+    WebSocketClient webSocketClient(ProxyInjector injector, ObjectProvider<NettyProxyInjector> routed) {
+        NettyProxyInjector byHost = routed.getIfAvailable();
+        return byHost == null ? new ReactorNettyWebSocketClient() : byHost.webSocketClientByHost();
+    }
+}

@@ -1,0 +1,141 @@
+package io.egressproxy.autoconfigure.boot3;
+
+import io.egressproxy.ConnectionType;
+import io.egressproxy.autoconfigure.ConfiguredClients;
+import io.egressproxy.autoconfigure.EgressProxyAutoConfiguration;
+import io.egressproxy.autoconfigure.OnProxyEnabledCondition;
+import io.egressproxy.netty.NettyProxyInjector;
+import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.routing.UnroutedClientGuard;
+import io.egressproxy.settings.ProxySettings;
+import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.boot.autoconfigure.AutoConfiguration;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
+import org.springframework.boot.autoconfigure.http.client.ClientHttpRequestFactoryBuilderCustomizer;
+import org.springframework.boot.autoconfigure.http.client.HttpClientAutoConfiguration;
+import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
+import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorBuilderCustomizer;
+import org.springframework.boot.http.client.ClientHttpRequestFactoryBuilder;
+import org.springframework.boot.http.client.ReactorClientHttpRequestFactoryBuilder;
+import org.springframework.boot.http.client.reactive.ClientHttpConnectorBuilder;
+import org.springframework.boot.http.client.reactive.ClientHttpConnectorSettings;
+import org.springframework.boot.http.client.reactive.ReactorClientHttpConnectorBuilder;
+import org.springframework.boot.web.client.RestClientCustomizer;
+import org.springframework.boot.web.client.RestTemplateCustomizer;
+import org.springframework.boot.web.reactive.function.client.WebClientCustomizer;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Conditional;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.core.Ordered;
+import org.springframework.core.annotation.Order;
+import org.springframework.web.reactive.function.client.WebClient;
+
+/** Routes the clients that Spring Boot 3 configures: WebClient, RestClient and RestTemplate on Reactor Netty. */
+@AutoConfiguration(
+        after = EgressProxyAutoConfiguration.class,
+        before = {ClientHttpConnectorAutoConfiguration.class, HttpClientAutoConfiguration.class})
+@ConditionalOnClass(
+        name = {
+            "org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorBuilderCustomizer",
+            "org.springframework.boot.autoconfigure.http.client.ClientHttpRequestFactoryBuilderCustomizer"
+        })
+@ConditionalOnBean(NettyProxyInjector.class)
+public final class Boot3HttpClientAutoConfiguration {
+
+    @Bean
+    ConfiguredClients boot3ConfiguredClients(
+            ObjectProvider<ClientHttpConnectorBuilder<?>> connectors,
+            ObjectProvider<ClientHttpConnectorSettings> settings,
+            ObjectProvider<WebClient.Builder> webClients) {
+        return new Boot3ConfiguredClients(connectors, settings, webClients);
+    }
+
+    /** What touches clients exists only if it may have something to do. */
+    @Configuration(proxyBeanMethods = false)
+    @Conditional(OnProxyEnabledCondition.class)
+    static class TransparentClients {
+
+        private static boolean active(ProxySettings settings) {
+            return settings.enabled() && settings.transparent();
+        }
+
+        /** Last, since Spring Boot's own customizer (order 0) sets a resolver that would look up the target's name here. */
+        @Bean
+        @Order(Ordered.LOWEST_PRECEDENCE)
+        ClientHttpConnectorBuilderCustomizer<ReactorClientHttpConnectorBuilder> routedConnectors(
+                ProxySettings settings, NettyProxyInjector injector) {
+            return builder -> active(settings)
+                    ? builder.withHttpClientCustomizer(client -> injector.customizeByHost(client, ConnectionType.HTTP))
+                    : builder;
+        }
+
+        @Bean
+        @Order(Ordered.LOWEST_PRECEDENCE)
+        ClientHttpRequestFactoryBuilderCustomizer<ReactorClientHttpRequestFactoryBuilder> routedRequestFactories(
+                ProxySettings settings, NettyProxyInjector injector) {
+            return builder -> active(settings)
+                    ? builder.withHttpClientCustomizer(client -> injector.customizeByHost(client, ConnectionType.HTTP))
+                    : builder;
+        }
+
+        @Bean
+        UnroutedClientGuard unroutedClientGuard(ProxyRouter router) {
+            return new UnroutedClientGuard(router);
+        }
+
+        @Bean
+        @Order(Ordered.LOWEST_PRECEDENCE)
+        WebClientCustomizer guardUnroutedWebClients(
+                ProxySettings settings,
+                UnroutedClientGuard guard,
+                ObjectProvider<ClientHttpConnectorBuilder<?>> connectors) {
+            return builder -> {
+                ClientHttpConnectorBuilder<?> used = connectors.getIfAvailable();
+                if (active(settings) && used != null && !(used instanceof ReactorClientHttpConnectorBuilder)) {
+                    guard.announce("WebClient", used.getClass(), "spring.http.reactiveclient.connector");
+                    builder.filter(guard);
+                }
+            };
+        }
+
+        @Bean
+        @Order(Ordered.LOWEST_PRECEDENCE)
+        RestClientCustomizer guardUnroutedRestClients(
+                ProxySettings settings,
+                UnroutedClientGuard guard,
+                ObjectProvider<ClientHttpRequestFactoryBuilder<?>> factories) {
+            return builder -> {
+                if (isUnrouted(settings, guard, factories, "RestClient")) {
+                    builder.requestInterceptor(guard);
+                }
+            };
+        }
+
+        @Bean
+        @Order(Ordered.LOWEST_PRECEDENCE)
+        RestTemplateCustomizer guardUnroutedRestTemplates(
+                ProxySettings settings,
+                UnroutedClientGuard guard,
+                ObjectProvider<ClientHttpRequestFactoryBuilder<?>> factories) {
+            return template -> {
+                if (isUnrouted(settings, guard, factories, "RestTemplate")) {
+                    template.getInterceptors().add(guard);
+                }
+            };
+        }
+
+        private static boolean isUnrouted(
+                ProxySettings settings,
+                UnroutedClientGuard guard,
+                ObjectProvider<ClientHttpRequestFactoryBuilder<?>> factories,
+                String client) {
+            ClientHttpRequestFactoryBuilder<?> used = factories.getIfAvailable();
+            if (!active(settings) || used == null || used instanceof ReactorClientHttpRequestFactoryBuilder) {
+                return false;
+            }
+            guard.announce(client, used.getClass(), "spring.http.client.factory");
+            return true;
+        }
+    }
+}

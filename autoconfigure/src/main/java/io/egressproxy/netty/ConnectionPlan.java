@@ -1,0 +1,127 @@
+package io.egressproxy.netty;
+
+import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.ProxyUrl;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.util.AbstractList;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One connection that somebody wants, across all the channels that are opened in trying to get it.
+ *
+ * <p>To Reactor Netty it is the list of addresses that the target's name resolved to: its connector opens a new channel for
+ * the next one when the first failed, before anything was sent, and that is our failover. Nothing was resolved; each {@link
+ * Hop} stands for the same target and tells the handler of its channel which plan it serves. The list gets shorter as soon
+ * as another attempt would be pointless.
+ *
+ * <p>Used by one event loop at a time.
+ */
+final class ConnectionPlan extends AbstractList<SocketAddress> {
+    /** More attempts than {@code max-attempts} may ask for, with room for the addresses of a direct target. */
+    private static final int MAX_ATTEMPTS = 20;
+
+    /** One attempt. An address that no transport understands, so that only our handler can connect to it. */
+    static final class Hop extends SocketAddress {
+        private final transient ConnectionPlan plan;
+        private final int number;
+
+        private Hop(ConnectionPlan plan, int number) {
+            this.plan = plan;
+            this.number = number;
+        }
+
+        ConnectionPlan plan() {
+            return plan;
+        }
+
+        @Override
+        public String toString() {
+            return plan.target.getHostString() + ":" + plan.target.getPort() + " (attempt " + (number + 1) + ")";
+        }
+    }
+
+    private final InetSocketAddress target;
+    private final List<ProxyUrl> tried = new ArrayList<>();
+    private final List<ProxyConnectionException.Attempt> failures = new ArrayList<>();
+    private List<InetSocketAddress> directAddresses = List.of();
+    private int started;
+    private @Nullable Throwable end;
+
+    /**
+     * A plan for a target.
+     *
+     * @param target the target as the client named it
+     */
+    ConnectionPlan(InetSocketAddress target) {
+        this.target = target;
+    }
+
+    InetSocketAddress target() {
+        return target;
+    }
+
+    /** The proxies that have failed, for the router to leave out. */
+    List<ProxyUrl> tried() {
+        return Collections.unmodifiableList(tried);
+    }
+
+    List<ProxyConnectionException.Attempt> failures() {
+        return failures;
+    }
+
+    /** An attempt has begun. */
+    void started() {
+        started++;
+    }
+
+    void failed(ProxyConnectionException.Attempt attempt) {
+        tried.add(attempt.proxy());
+        failures.add(attempt);
+    }
+
+    /** No further attempt makes sense, for this reason. */
+    void end(Throwable reason) {
+        if (end == null) {
+            end = reason;
+        }
+    }
+
+    /** Why no further attempt makes sense, or null if one may. */
+    @Nullable
+    Throwable end() {
+        return end;
+    }
+
+    /** The addresses of a direct target that were not tried yet; empty if they are not known. */
+    List<InetSocketAddress> directAddresses() {
+        return directAddresses;
+    }
+
+    void directAddresses(List<InetSocketAddress> addresses) {
+        this.directAddresses = addresses;
+    }
+
+    @Override
+    public SocketAddress get(int index) {
+        return new Hop(this, index);
+    }
+
+    @Override
+    public int size() {
+        return end == null ? MAX_ATTEMPTS : Math.max(1, started);
+    }
+
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return this == other;
+    }
+
+    @Override
+    public int hashCode() {
+        return System.identityHashCode(this);
+    }
+}

@@ -1,0 +1,439 @@
+package io.egressproxy.netty;
+
+import io.egressproxy.Blame;
+import io.egressproxy.ConnectionStage;
+import io.egressproxy.Outcome;
+import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.ProxyDecision.Direct;
+import io.egressproxy.ProxyDecision.UseProxy;
+import io.egressproxy.ProxyLease;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.netty.channel.ChannelDuplexHandler;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelPromise;
+import io.netty.handler.proxy.ProxyConnectionEvent;
+import io.netty.handler.ssl.SslCloseCompletionEvent;
+import io.netty.handler.ssl.SslHandshakeCompletionEvent;
+import io.netty.util.ReferenceCountUtil;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.nio.channels.ClosedChannelException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import javax.net.ssl.SSLException;
+import org.jspecify.annotations.Nullable;
+import reactor.core.Disposable;
+
+/**
+ * Connects one channel as the router decides. It stands first in the channel, so that to everything behind it (the target's
+ * TLS, HTTP, Reactor Netty) the tunnel is the connection: they are told that the channel is active when the tunnel stands,
+ * and see no byte and no event from before.
+ *
+ * <p>One attempt of a {@link ConnectionPlan}; runs on the channel's event loop.
+ */
+final class RoutingHandler extends ChannelDuplexHandler {
+    private enum State {
+        /** Not asked to connect yet. */
+        IDLE,
+        /** Being connected; nothing passes. */
+        CONNECTING,
+        /** Connected; everything passes. */
+        OPEN,
+        /** Given up; nothing passes. */
+        FAILED
+    }
+
+    private final ChannelRoute route;
+    private State state = State.IDLE;
+    private ConnectionStage stage = ConnectionStage.SELECT;
+    private @Nullable ConnectionPlan plan;
+    private @Nullable ProxyTarget target;
+    private @Nullable ChannelPromise connected;
+    private @Nullable ProxyLease lease;
+    private @Nullable Disposable selection;
+    private @Nullable ScheduledFuture<?> deadline;
+    private @Nullable Tunnel tunnel;
+    private long startNanos;
+    private Duration latency = Duration.ZERO;
+    private boolean targetAnswered;
+    private boolean closedHere;
+
+    RoutingHandler(ChannelRoute route) {
+        this.route = route;
+    }
+
+    @Override
+    public void connect(
+            ChannelHandlerContext ctx, SocketAddress remote, @Nullable SocketAddress local, ChannelPromise promise) {
+        ConnectionPlan connection = plan(remote);
+        if (connection == null) { // a Unix domain socket
+            state = State.OPEN;
+            ctx.connect(remote, local, promise);
+            return;
+        }
+        state = State.CONNECTING;
+        plan = connection;
+        connected = promise;
+        startNanos = System.nanoTime();
+        connection.started();
+        ctx.channel().closeFuture().addListener(closed -> closed(ctx));
+        Throwable end = connection.end();
+        if (end != null) {
+            fail(ctx, end);
+            return;
+        }
+        InetSocketAddress address = connection.target();
+        ProxyTarget wanted = route.target(address.getHostString(), address.getPort());
+        target = wanted;
+        selection = route.router()
+                .lease(wanted, connection.tried())
+                .subscribe(
+                        granted -> onLoop(ctx, () -> granted(ctx, local, connection, wanted, granted)),
+                        refused -> onLoop(ctx, () -> refused(ctx, connection, wanted, refused)));
+    }
+
+    /**
+     * The plan that a channel serves. Somebody may have set a resolver of his own after the route was applied; his channel
+     * is routed all the same, with one attempt.
+     */
+    private static @Nullable ConnectionPlan plan(SocketAddress remote) {
+        if (remote instanceof ConnectionPlan.Hop hop) {
+            return hop.plan();
+        }
+        return remote instanceof InetSocketAddress address ? new ConnectionPlan(address) : null;
+    }
+
+    private static void onLoop(ChannelHandlerContext ctx, Runnable task) {
+        if (ctx.executor().inEventLoop()) {
+            task.run();
+        } else {
+            ctx.executor().execute(task);
+        }
+    }
+
+    private void granted(
+            ChannelHandlerContext ctx,
+            @Nullable SocketAddress local,
+            ConnectionPlan connection,
+            ProxyTarget wanted,
+            ProxyLease granted) {
+        if (state != State.CONNECTING) {
+            granted.close(new Outcome.Cancelled());
+            return;
+        }
+        lease = granted;
+        if (granted.decision() instanceof UseProxy use) {
+            throughProxy(ctx, local, connection, wanted, use);
+        } else if (granted.decision() instanceof Direct) {
+            directly(ctx, local, connection);
+        } else {
+            refused(ctx, connection, wanted, new IllegalStateException("a lease for " + granted.decision()));
+        }
+    }
+
+    private void refused(ChannelHandlerContext ctx, ConnectionPlan connection, ProxyTarget wanted, Throwable refusal) {
+        if (state != State.CONNECTING) {
+            return;
+        }
+        // the proxies tried say more than that none is left
+        Throwable reason = connection.failures().isEmpty()
+                ? refusal
+                : new ProxyConnectionException(wanted, connection.failures(), null, refusal);
+        connection.end(reason);
+        fail(ctx, reason);
+    }
+
+    private void throughProxy(
+            ChannelHandlerContext ctx,
+            @Nullable SocketAddress local,
+            ConnectionPlan connection,
+            ProxyTarget wanted,
+            UseProxy use) {
+        stage = ConnectionStage.TCP;
+        long timeoutMillis = use.timeout().toMillis();
+        deadline = ctx.executor()
+                .schedule(
+                        () -> proxyFailed(ctx, use, new TimeoutException("after " + timeoutMillis + " ms")),
+                        timeoutMillis,
+                        TimeUnit.MILLISECONDS);
+        // the proxy's limit rules, also where the client's own for plain connections is shorter or longer
+        ctx.channel().config().setConnectTimeoutMillis((int) timeoutMillis + 1_000);
+        ProxyUrl proxy = use.proxy();
+        InetSocketAddress address = InetSocketAddress.createUnresolved(
+                connection.target().getHostString(), connection.target().getPort());
+        route.names().resolve(ctx.channel(), proxy.host(), proxy.port(), (proxyAddresses, unknownProxy) -> {
+            if (state != State.CONNECTING) {
+                return;
+            }
+            if (unknownProxy != null) {
+                proxyFailed(ctx, use, unknownProxy);
+            } else if (proxy.scheme() == ProxyUrl.Scheme.SOCKS4) {
+                route.names()
+                        .resolveIpv4(
+                                ctx.channel(), address.getHostString(), address.getPort(), (ipv4, unknownTarget) -> {
+                                    if (state != State.CONNECTING) {
+                                        return;
+                                    }
+                                    if (unknownTarget != null) {
+                                        targetUnknown(ctx, connection, wanted, unknownTarget);
+                                    } else {
+                                        tunnel(ctx, local, use, proxyAddresses.get(0), ipv4.get(0));
+                                    }
+                                });
+            } else {
+                tunnel(ctx, local, use, proxyAddresses.get(0), address);
+            }
+        });
+    }
+
+    private void tunnel(
+            ChannelHandlerContext ctx,
+            @Nullable SocketAddress local,
+            UseProxy use,
+            InetSocketAddress proxyAddress,
+            InetSocketAddress address) {
+        try {
+            tunnel = Tunnel.install(ctx, use, proxyAddress, route.tls());
+        } catch (SSLException | RuntimeException unusable) {
+            proxyFailed(ctx, use, unusable, FaultClassifier.noTlsContext());
+            return;
+        }
+        ChannelPromise tcp = ctx.newPromise();
+        tcp.addListener(done -> {
+            if (!done.isSuccess()) {
+                proxyFailed(ctx, use, done.cause());
+            } else if (stage == ConnectionStage.TCP) {
+                stage = use.proxy().scheme() == ProxyUrl.Scheme.HTTPS ? ConnectionStage.TLS : ConnectionStage.HANDSHAKE;
+            }
+        });
+        ctx.connect(address, local, tcp); // Netty's proxy handler puts the proxy's address in its place
+    }
+
+    private void targetUnknown(
+            ChannelHandlerContext ctx, ConnectionPlan connection, ProxyTarget wanted, Throwable unknown) {
+        Throwable reason = new ProxyConnectionException(
+                wanted,
+                connection.failures(),
+                "its host name does not resolve to an IPv4 address here, and plain socks4 carries no names; use socks4a"
+                        + " or socks5",
+                unknown);
+        connection.end(reason);
+        fail(ctx, reason);
+    }
+
+    private void directly(ChannelHandlerContext ctx, @Nullable SocketAddress local, ConnectionPlan connection) {
+        List<InetSocketAddress> left = connection.directAddresses();
+        if (!left.isEmpty()) {
+            directly(ctx, local, connection, left);
+            return;
+        }
+        InetSocketAddress address = connection.target();
+        if (!address.isUnresolved()) {
+            directly(ctx, local, connection, List.of(address));
+            return;
+        }
+        route.names().resolve(ctx.channel(), address.getHostString(), address.getPort(), (addresses, unknown) -> {
+            if (state != State.CONNECTING) {
+                return;
+            }
+            if (unknown != null) {
+                connection.end(unknown);
+                fail(ctx, unknown);
+            } else {
+                directly(ctx, local, connection, addresses);
+            }
+        });
+    }
+
+    private void directly(
+            ChannelHandlerContext ctx,
+            @Nullable SocketAddress local,
+            ConnectionPlan connection,
+            List<InetSocketAddress> addresses) {
+        connection.directAddresses(addresses.subList(1, addresses.size()));
+        ChannelPromise tcp = ctx.newPromise();
+        tcp.addListener(done -> {
+            if (done.isSuccess()) {
+                open(ctx);
+            } else {
+                if (connection.directAddresses().isEmpty()) {
+                    connection.end(done.cause());
+                }
+                fail(ctx, done.cause());
+            }
+        });
+        ctx.connect(addresses.get(0), local, tcp);
+    }
+
+    private void open(ChannelHandlerContext ctx) {
+        if (state != State.CONNECTING) {
+            return;
+        }
+        state = State.OPEN;
+        stage = ConnectionStage.TUNNEL;
+        latency = Duration.ofNanos(System.nanoTime() - startNanos);
+        settle();
+        if (connected != null) {
+            connected.trySuccess();
+        }
+        ctx.fireChannelActive();
+    }
+
+    private void proxyFailed(ChannelHandlerContext ctx, UseProxy use, Throwable cause) {
+        if (state == State.CONNECTING) {
+            proxyFailed(ctx, use, cause, closedHere ? FaultClassifier.givenUp(stage) : classify(use, cause));
+        }
+    }
+
+    private void proxyFailed(ChannelHandlerContext ctx, UseProxy use, Throwable cause, ProxyFault fault) {
+        ConnectionPlan connection = Objects.requireNonNull(plan);
+        connection.failed(new ProxyConnectionException.Attempt(
+                use.proxy(), fault.stage(), fault.blame(), fault.detail(), fault.advice()));
+        if (lease != null) {
+            lease.close(
+                    closedHere
+                            ? new Outcome.Cancelled()
+                            : new Outcome.Failed(fault.stage(), fault.blame(), fault.detail()));
+        }
+        fail(ctx, new ProxyConnectionException(Objects.requireNonNull(target), connection.failures(), null, cause));
+    }
+
+    private ProxyFault classify(UseProxy use, Throwable cause) {
+        return switch (stage) {
+            case TLS -> FaultClassifier.tls(cause);
+            case HANDSHAKE, TUNNEL -> {
+                AnswerProbe probe = tunnel == null ? null : tunnel.probe();
+                yield FaultClassifier.handshake(
+                        use.proxy().scheme(),
+                        cause,
+                        probe != null && probe.answered(),
+                        probe != null && probe.foreign());
+            }
+            case SELECT, TCP -> FaultClassifier.tcp(cause);
+        };
+    }
+
+    private void proxyFailed(ChannelHandlerContext ctx, Throwable cause) {
+        if (lease != null && lease.decision() instanceof UseProxy use) {
+            proxyFailed(ctx, use, cause);
+        } else {
+            fail(ctx, cause);
+        }
+    }
+
+    private void fail(ChannelHandlerContext ctx, Throwable cause) {
+        if (state != State.CONNECTING) {
+            return;
+        }
+        state = State.FAILED;
+        settle();
+        if (lease != null) {
+            lease.close(new Outcome.Failed(stage, Blame.TARGET, cause.getClass().getSimpleName()));
+        }
+        if (connected != null) {
+            connected.tryFailure(cause);
+        }
+        ctx.close();
+    }
+
+    private void settle() {
+        if (deadline != null) {
+            deadline.cancel(false);
+        }
+        if (selection != null) {
+            selection.dispose();
+        }
+    }
+
+    /** The end of the channel is the end of its lease. */
+    private void closed(ChannelHandlerContext ctx) {
+        if (state == State.CONNECTING) {
+            proxyFailed(ctx, new ClosedChannelException());
+        } else if (state == State.OPEN && lease != null) {
+            boolean lost = !targetAnswered && !closedHere && lease.decision() instanceof UseProxy;
+            lease.close(
+                    lost
+                            ? new Outcome.Failed(
+                                    ConnectionStage.TUNNEL, Blame.AMBIGUOUS, "closed before the target's first byte")
+                            : new Outcome.Succeeded(latency));
+        }
+    }
+
+    @Override
+    public void close(ChannelHandlerContext ctx, ChannelPromise promise) {
+        closedHere |= state == State.OPEN || state == State.CONNECTING;
+        ctx.close(promise);
+    }
+
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+        // the TCP connection to the proxy: open() fires it when the tunnel stands
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+        if (state == State.OPEN) {
+            targetAnswered = true;
+            ctx.fireChannelRead(message);
+        } else {
+            // a proxy that fails may have sent bytes that would pass for the target's answer
+            ReferenceCountUtil.release(message);
+        }
+    }
+
+    @Override
+    public void channelReadComplete(ChannelHandlerContext ctx) {
+        if (state == State.OPEN) {
+            ctx.fireChannelReadComplete();
+        }
+    }
+
+    @Override
+    public void channelInactive(ChannelHandlerContext ctx) {
+        if (state == State.OPEN) {
+            ctx.fireChannelInactive();
+        } else {
+            proxyFailed(ctx, new ClosedChannelException());
+        }
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+        if (state == State.OPEN) {
+            ctx.fireExceptionCaught(cause);
+        } else {
+            proxyFailed(ctx, cause);
+        }
+    }
+
+    @Override
+    public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+        if (state == State.OPEN) {
+            boolean proxySaidGoodbye = event instanceof SslCloseCompletionEvent
+                    && lease != null
+                    && lease.decision() instanceof UseProxy use
+                    && use.proxy().scheme() == ProxyUrl.Scheme.HTTPS;
+            if (proxySaidGoodbye) { // to the target's TLS it would look like its own
+                ctx.close();
+            } else {
+                ctx.fireUserEventTriggered(event);
+            }
+        } else if (event instanceof SslHandshakeCompletionEvent proxyTls) {
+            if (proxyTls.isSuccess()) {
+                stage = ConnectionStage.HANDSHAKE;
+            } else {
+                proxyFailed(ctx, proxyTls.cause());
+            }
+        } else if (event instanceof ProxyConnectionEvent) {
+            if (tunnel != null) {
+                tunnel.established(ctx.pipeline());
+            }
+            open(ctx);
+        }
+    }
+}

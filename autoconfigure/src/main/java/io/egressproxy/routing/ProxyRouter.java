@@ -1,0 +1,166 @@
+package io.egressproxy.routing;
+
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.Outcome;
+import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.ProxyDecision;
+import io.egressproxy.ProxyDecision.Direct;
+import io.egressproxy.ProxyDecision.Reason;
+import io.egressproxy.ProxyDecision.Refuse;
+import io.egressproxy.ProxyDecision.UseProxy;
+import io.egressproxy.ProxyLease;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.settings.ProxySettings;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Mono;
+
+/** Decides for every connection, and hands out the leases that connections hold. Thread-safe. */
+public final class ProxyRouter {
+    private static final Logger log = LoggerFactory.getLogger(ProxyRouter.class);
+    private static final long WARNING_INTERVAL_NANOS = Duration.ofMinutes(1).toNanos();
+    private static final Direct DISABLED = new Direct(Reason.DISABLED);
+
+    private final RouteTable routes;
+    private final LongSupplier nanoTime;
+    private final Map<ExchangeId, DirectWarnings> directWarnings = new ConcurrentHashMap<>();
+
+    private static final class DirectWarnings {
+        final AtomicLong count = new AtomicLong();
+        final AtomicLong lastWarned;
+
+        DirectWarnings(long longAgo) {
+            lastWarned = new AtomicLong(longAgo);
+        }
+    }
+
+    /**
+     * A router for these settings.
+     *
+     * @param settings the settings
+     */
+    public ProxyRouter(ProxySettings settings) {
+        this(settings, System::nanoTime);
+    }
+
+    ProxyRouter(ProxySettings settings, LongSupplier nanoTime) {
+        this.routes = new RouteTable(settings);
+        this.nanoTime = nanoTime;
+        if (settings.enabled()) {
+            RouteSummary.log(settings, this::decide);
+        }
+    }
+
+    /**
+     * Whether clients are touched at all.
+     *
+     * @return {@code proxy.enabled}
+     */
+    public boolean isEnabled() {
+        return routes.settings().enabled();
+    }
+
+    /**
+     * The target of a connection of which only host and port are known.
+     *
+     * @param type what the connection is for
+     * @param host the target's host as the client gave it
+     * @param port the target's port
+     * @return the target, with the exchange that claims the host, or else {@link ExchangeId#UNMATCHED}
+     */
+    public ProxyTarget target(ConnectionType type, String host, int port) {
+        ExchangeId exchange = routes.exchangeOf(host);
+        return new ProxyTarget(exchange == null ? ExchangeId.UNMATCHED : exchange, type, host, port);
+    }
+
+    /**
+     * What a connection opened now would do. Takes no lease.
+     *
+     * @param target where it would go
+     * @return the decision
+     */
+    public ProxyDecision decide(ProxyTarget target) {
+        if (!isEnabled()) {
+            return DISABLED;
+        }
+        return target.exchange().equals(ExchangeId.UNMATCHED) ? routes.decideUnmatched(target) : routes.decide(target);
+    }
+
+    /**
+     * A lease for a connection that is about to be opened.
+     *
+     * @param target where it goes
+     * @param tried the proxies that have already failed for this connection
+     * @return the lease; {@link ProxyConnectionException} if the connection is refused or no proxy is left
+     */
+    public Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried) {
+        return Mono.defer(() -> {
+            ProxyDecision decision = decide(target);
+            if (decision instanceof UseProxy use && tried.contains(use.proxy())) {
+                decision = routes.decideExhausted(target);
+            }
+            if (decision instanceof Refuse refuse) {
+                return Mono.error(new ProxyConnectionException(target, List.of(), refuse.reason(), null));
+            }
+            if (decision instanceof Direct direct && direct.reason() == Reason.FALLBACK) {
+                warnDirect(target);
+            }
+            return Mono.just(new Lease(target, decision));
+        });
+    }
+
+    /** At most one line a minute for each exchange; ids without routes of their own never fall back under their name. */
+    private void warnDirect(ProxyTarget target) {
+        long now = nanoTime.getAsLong();
+        DirectWarnings warnings = directWarnings.computeIfAbsent(
+                routes.settings().exchanges().containsKey(target.exchange()) ? target.exchange() : ExchangeId.DEFAULT,
+                ignored -> new DirectWarnings(now - WARNING_INTERVAL_NANOS));
+        warnings.count.incrementAndGet();
+        long last = warnings.lastWarned.get();
+        if (now - last >= WARNING_INTERVAL_NANOS && warnings.lastWarned.compareAndSet(last, now)) {
+            log.warn(
+                    "{}: no proxy is left, connecting DIRECTLY since proxy.direct-fallback is always"
+                            + " ({} such connection(s) since the last warning)",
+                    target,
+                    warnings.count.getAndSet(0));
+        }
+    }
+
+    private static final class Lease implements ProxyLease {
+        private final ProxyTarget target;
+        private final ProxyDecision decision;
+        private final AtomicBoolean closed = new AtomicBoolean();
+
+        Lease(ProxyTarget target, ProxyDecision decision) {
+            this.target = target;
+            this.decision = decision;
+        }
+
+        @Override
+        public ProxyTarget target() {
+            return target;
+        }
+
+        @Override
+        public ProxyDecision decision() {
+            return decision;
+        }
+
+        @Override
+        public void close(Outcome outcome) {
+            if (closed.compareAndSet(false, true)) {
+                log.debug("{} {} ended: {}", target, decision, outcome);
+            }
+        }
+    }
+}

@@ -1,0 +1,317 @@
+package io.egressproxy.settings;
+
+import io.egressproxy.ExchangeId;
+import io.egressproxy.InvalidProxyUrlException;
+import io.egressproxy.ProxyUrl;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.boot.context.properties.bind.BindContext;
+import org.springframework.boot.context.properties.bind.BindHandler;
+import org.springframework.boot.context.properties.bind.Bindable;
+import org.springframework.boot.context.properties.bind.Binder;
+import org.springframework.boot.context.properties.bind.PropertySourcesPlaceholdersResolver;
+import org.springframework.boot.context.properties.source.ConfigurationProperty;
+import org.springframework.boot.context.properties.source.ConfigurationPropertyName;
+import org.springframework.boot.context.properties.source.ConfigurationPropertySource;
+import org.springframework.boot.context.properties.source.ConfigurationPropertySources;
+import org.springframework.boot.convert.ApplicationConversionService;
+import org.springframework.boot.origin.Origin;
+import org.springframework.boot.origin.OriginLookup;
+import org.springframework.core.convert.support.GenericConversionService;
+import org.springframework.core.env.ConfigurableEnvironment;
+import org.springframework.core.env.EnumerablePropertySource;
+import org.springframework.core.env.PropertySource;
+import org.springframework.core.env.StandardEnvironment;
+import org.springframework.core.env.SystemEnvironmentPropertySource;
+import org.springframework.util.unit.DataSize;
+
+/**
+ * Binds the {@code proxy.*} tree from an environment: YAML and properties with their older shapes, {@code PROXY_*} and
+ * {@code CRYPTOFEED_PROXY_*} variables, and whatever else Spring reads.
+ *
+ * <p>Uses Spring Boot's binder on translated sources and collects every problem instead of stopping at the first. No value
+ * of a setting is ever quoted in an exception or a log line: any of them may be a password in the wrong place.
+ */
+public final class ProxySettingsBinder {
+    private static final Logger log = LoggerFactory.getLogger(ProxySettingsBinder.class);
+    private static final String VARIABLE_PREFIX = "PROXY_";
+    private static final String LEGACY_VARIABLE_PREFIX = "CRYPTOFEED_PROXY_";
+
+    private final ConfigurableEnvironment environment;
+    private final SettingsTranslator translator = new SettingsTranslator();
+    private final EnvironmentVariableNames variableNames = new EnvironmentVariableNames();
+    private final TreeSet<String> legacyVariables = new TreeSet<>();
+    private final TreeSet<String> unknownVariables = new TreeSet<>();
+
+    private ProxySettingsBinder(ConfigurableEnvironment environment) {
+        this.environment = environment;
+    }
+
+    /**
+     * The settings of an environment.
+     *
+     * @param environment the environment to read
+     * @return valid settings; those of an empty tree if nothing is set
+     * @throws InvalidProxySettingsException with everything that is wrong, and where it stands
+     */
+    public static ProxySettings bind(ConfigurableEnvironment environment) {
+        return new ProxySettingsBinder(environment).bind();
+    }
+
+    /**
+     * Whether {@code proxy.enabled} is true, by whatever name and from wherever it is set. Does not look at anything else.
+     *
+     * @param environment the environment to read
+     * @return false also if it is set to something that is neither true nor false; {@link #bind} says so
+     */
+    public static boolean isEnabled(ConfigurableEnvironment environment) {
+        ProxySettingsBinder binder = new ProxySettingsBinder(environment);
+        List<SettingsProblem> ignored = new ArrayList<>();
+        return binder.binder(binder.sources())
+                .bind("proxy.enabled", Bindable.of(Boolean.class), new ProblemCollector(ignored))
+                .orElse(false);
+    }
+
+    private ProxySettings bind() {
+        List<ConfigurationPropertySource> sources = sources();
+        List<SettingsProblem> problems = new ArrayList<>(translator.problems());
+        reportVariables();
+        ProxyProperties properties = binder(sources)
+                .bindOrCreate(
+                        ProxyProperties.PREFIX, Bindable.of(ProxyProperties.class), new ProblemCollector(problems));
+        if (!problems.isEmpty()) {
+            throw new InvalidProxySettingsException(problems);
+        }
+        Map<ExchangeId, ExchangeSettings> exchanges = new LinkedHashMap<>();
+        properties.exchanges().forEach((id, settings) -> exchanges.put(ExchangeId.of(id), settings));
+        try {
+            return new ProxySettings(
+                    properties.enabled(),
+                    properties.directFallback(),
+                    properties.unmatchedHosts(),
+                    properties.noProxy(),
+                    properties.transparent(),
+                    properties.defaults(),
+                    exchanges,
+                    properties.externalService(),
+                    properties.reload());
+        } catch (InvalidProxySettingsException invalid) {
+            throw new InvalidProxySettingsException(invalid.problems().stream()
+                    .map(problem -> locate(problem, sources))
+                    .toList());
+        }
+    }
+
+    private Binder binder(List<ConfigurationPropertySource> sources) {
+        GenericConversionService conversions = new GenericConversionService();
+        conversions.addConverter(String.class, ProxyUrl.class, text -> text.isBlank() ? null : ProxyUrl.parse(text));
+        conversions.addConverter(String.class, HostPattern.class, HostPattern::of);
+        return new Binder(
+                sources,
+                new PropertySourcesPlaceholdersResolver(environment),
+                List.of(conversions, ApplicationConversionService.getSharedInstance()),
+                null,
+                null,
+                null);
+    }
+
+    /** In the order of precedence. Files come first in spelling exchange ids: the environment has lost their case. */
+    private List<ConfigurationPropertySource> sources() {
+        List<PropertySource<?>> original = environment.getPropertySources().stream()
+                .filter(source -> !ConfigurationPropertySources.isAttachedConfigurationPropertySource(source))
+                .collect(Collectors.toList());
+        Map<PropertySource<?>, List<ConfigurationPropertySource>> translated = new LinkedHashMap<>();
+        for (PropertySource<?> source : original) {
+            if (!(source instanceof SystemEnvironmentPropertySource)) {
+                translated.put(source, properties(source));
+            }
+        }
+        for (PropertySource<?> source : original) {
+            if (source instanceof SystemEnvironmentPropertySource variables) {
+                translated.put(
+                        source,
+                        List.of(variables(variables, VARIABLE_PREFIX), variables(variables, LEGACY_VARIABLE_PREFIX)));
+            }
+        }
+        return original.stream()
+                .flatMap(source -> Objects.requireNonNull(translated.get(source)).stream())
+                .toList();
+    }
+
+    private List<ConfigurationPropertySource> properties(PropertySource<?> source) {
+        if (!(source instanceof EnumerablePropertySource<?> enumerable)) {
+            ConfigurationPropertySource plain = ConfigurationPropertySource.from(source);
+            return plain == null ? List.of() : List.of(plain);
+        }
+        // Spring Boot does not hold unknown names of system properties against anybody, and neither do we
+        boolean lenient = source.getName().equals(StandardEnvironment.SYSTEM_PROPERTIES_PROPERTY_SOURCE_NAME);
+        int before = translator.problems().size();
+        SettingsTranslator.Session session = translator.new Session(false);
+        for (String name : enumerable.getPropertyNames()) {
+            List<String> path = path(name);
+            Object value = path.isEmpty() ? null : enumerable.getProperty(name);
+            if (value != null) {
+                session.add(path.subList(1, path.size()), value, OriginLookup.getOrigin(source, name));
+            }
+        }
+        List<SettingsProblem> problems = translator.problems();
+        if (lenient && problems.size() > before) {
+            List<SettingsProblem> found = problems.subList(before, problems.size());
+            found.forEach(problem -> log.warn("Ignored system property: {}", problem));
+            found.clear();
+        }
+        return List.of(session.source());
+    }
+
+    /** The elements of a name under {@code proxy}, {@code [..]} kept whole; empty for any other name. */
+    private static List<String> path(String name) {
+        if (!name.toLowerCase(Locale.ROOT).startsWith(ProxyProperties.PREFIX + ".")) {
+            return List.of();
+        }
+        List<String> path = new ArrayList<>();
+        StringBuilder element = new StringBuilder();
+        boolean bracketed = false;
+        for (int i = 0; i < name.length(); i++) {
+            char c = name.charAt(i);
+            if (bracketed ? c == ']' : c == '.' || c == '[') {
+                if (bracketed || !element.isEmpty()) {
+                    path.add(element.toString());
+                    element.setLength(0);
+                }
+                bracketed = c == '[';
+            } else {
+                element.append(c);
+            }
+        }
+        if (!element.isEmpty()) {
+            path.add(element.toString());
+        }
+        return path;
+    }
+
+    private TranslatedSource variables(SystemEnvironmentPropertySource variables, String prefix) {
+        SettingsTranslator.Session session = translator.new Session(true);
+        for (String variable : variables.getPropertyNames()) {
+            if (!variable.toUpperCase(Locale.ROOT).startsWith(prefix)) {
+                continue;
+            }
+            boolean legacy = prefix.equals(LEGACY_VARIABLE_PREFIX);
+            List<String> path = variableNames.resolve(variable.substring(prefix.length()));
+            if (path == null) {
+                if (legacy) {
+                    unknownVariables.add(variable);
+                }
+                continue; // PROXY_HOST and the like belong to somebody else
+            }
+            if (legacy) {
+                legacyVariables.add(variable);
+            }
+            Object value = variables.getProperty(variable);
+            session.add(path, value == null ? "" : value, new VariableOrigin(variable));
+        }
+        return session.source();
+    }
+
+    private record VariableOrigin(String variable) implements Origin {
+        @Override
+        public String toString() {
+            return "environment variable " + variable;
+        }
+    }
+
+    private void reportVariables() {
+        if (!legacyVariables.isEmpty()) {
+            log.info(
+                    "Proxy settings are read from older environment variables: {}", String.join(", ", legacyVariables));
+        }
+        if (!unknownVariables.isEmpty()) {
+            log.warn(
+                    "Environment variables that start with {} but mean no setting are ignored: {}",
+                    LEGACY_VARIABLE_PREFIX,
+                    String.join(", ", unknownVariables));
+        }
+    }
+
+    /** Says where the property stands that a problem is about, or one below it. */
+    private static SettingsProblem locate(SettingsProblem problem, List<ConfigurationPropertySource> sources) {
+        String property = problem.property().replaceAll("^proxy\\.exchanges\\.([^.\\[]+)", "proxy.exchanges[$1]");
+        ConfigurationPropertyName name = ConfigurationPropertyName.of(property.replace("exchanges.[", "exchanges["));
+        return sources.stream()
+                .filter(TranslatedSource.class::isInstance)
+                .map(TranslatedSource.class::cast)
+                .flatMap(source -> source.stream()
+                        .filter(candidate -> candidate.equals(name) || name.isAncestorOf(candidate))
+                        .map(source::getConfigurationProperty))
+                .filter(Objects::nonNull)
+                .map(ConfigurationProperty::getOrigin)
+                .filter(Objects::nonNull)
+                .findFirst()
+                .map(origin -> new SettingsProblem(problem.property(), problem.message(), origin.toString()))
+                .orElse(problem);
+    }
+
+    /** Turns what cannot be converted into problems and goes on, so that one start shows all of them. */
+    private static final class ProblemCollector implements BindHandler {
+        private final List<SettingsProblem> problems;
+
+        ProblemCollector(List<SettingsProblem> problems) {
+            this.problems = problems;
+        }
+
+        @Override
+        public @Nullable Object onFailure(
+                ConfigurationPropertyName name, Bindable<?> target, BindContext context, Exception error) {
+            ConfigurationProperty property = context.getConfigurationProperty();
+            Origin origin = property == null ? null : property.getOrigin();
+            problems.add(new SettingsProblem(
+                    name.toString(), message(target, error), origin == null ? null : origin.toString()));
+            return null;
+        }
+
+        private static String message(Bindable<?> target, Exception error) {
+            Class<?> type = Objects.requireNonNullElse(target.getType().resolve(), Object.class);
+            Throwable own = Stream.iterate((Throwable) error, Objects::nonNull, Throwable::getCause)
+                    .filter(cause ->
+                            cause instanceof InvalidProxyUrlException || cause instanceof HostPattern.InvalidException)
+                    .findFirst()
+                    .orElse(null);
+            if (own != null) {
+                return (own instanceof InvalidProxyUrlException ? "is not usable: " : "") + own.getMessage();
+            }
+            if (type == Integer.class || type == int.class) {
+                return "must be a whole number";
+            }
+            if (type == Double.class || type == double.class) {
+                return "must be a number";
+            }
+            if (type == Boolean.class || type == boolean.class) {
+                return "must be true or false";
+            }
+            if (type == Duration.class) {
+                return "must be a duration: a whole number of seconds, or such as 500ms, 30s or 5m";
+            }
+            if (type == DataSize.class) {
+                return "must be a size, such as 1KB";
+            }
+            if (type.isEnum()) {
+                return "must be one of "
+                        + Arrays.stream(type.getEnumConstants())
+                                .map(value -> value.toString().toLowerCase(Locale.ROOT))
+                                .collect(Collectors.joining(", "));
+            }
+            return "has a value of the wrong kind";
+        }
+    }
+}
