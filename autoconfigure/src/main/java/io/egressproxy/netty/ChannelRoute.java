@@ -6,7 +6,6 @@ import io.egressproxy.ProxyTarget;
 import io.egressproxy.routing.ProxyRouter;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelPipeline;
-import io.netty.channel.socket.DatagramChannel;
 import java.net.SocketAddress;
 import org.jspecify.annotations.Nullable;
 import reactor.netty.ChannelPipelineConfigurer;
@@ -69,9 +68,6 @@ final class ChannelRoute implements ChannelPipelineConfigurer {
 
     @Override
     public void onChannelInit(ConnectionObserver observer, Channel channel, @Nullable SocketAddress remote) {
-        if (channel instanceof DatagramChannel) {
-            throw new UnsupportedOperationException(NettyProxyInjector.NO_HTTP3);
-        }
         ChannelPipeline pipeline = channel.pipeline();
         if (pipeline.get(HANDLER) == null) {
             pipeline.addFirst(HANDLER, new RoutingHandler(this));

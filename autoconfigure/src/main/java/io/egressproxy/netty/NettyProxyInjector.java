@@ -7,7 +7,6 @@ import io.egressproxy.ProxyInjector;
 import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.routing.ProxyRouter;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -23,12 +22,14 @@ import org.springframework.web.reactive.socket.client.WebSocketClient;
 import reactor.core.publisher.Mono;
 import reactor.netty.http.HttpProtocol;
 import reactor.netty.http.client.HttpClient;
+import reactor.netty.http.client.HttpClientConfig;
 import reactor.netty.resources.LoopResources;
 
 /** {@link ProxyInjector} on Reactor Netty, and the source of the routes by host. Thread-safe; close it with the context. */
 public final class NettyProxyInjector implements ProxyInjector, AutoCloseable {
-    static final String NO_HTTP3 = "HTTP/3 cannot be used here: no proxy carries it, and it would connect directly;"
-            + " remove HttpProtocol.HTTP3 from the client, or do not route it";
+    private static final String NO_HTTP3 =
+            "HTTP/3 cannot be used here: no proxy carries it, and it would connect directly;"
+                    + " remove HttpProtocol.HTTP3 from the client, or do not route it";
 
     private static final Logger log = LoggerFactory.getLogger(NettyProxyInjector.class);
     private static final int MAX_KEPT_ROUTES = 4_096;
@@ -87,10 +88,19 @@ public final class NettyProxyInjector implements ProxyInjector, AutoCloseable {
         if (!router.isEnabled()) {
             return client;
         }
-        if (Arrays.asList(client.configuration().protocols()).contains(HttpProtocol.HTTP3)) {
-            throw new IllegalArgumentException(NO_HTTP3);
+        refuseHttp3(client.configuration());
+        return client.noProxy()
+                .resolver(hops)
+                .doOnChannelInit(route(key))
+                .doOnConnect(NettyProxyInjector::refuseHttp3); // it may be asked for later on
+    }
+
+    private static void refuseHttp3(HttpClientConfig client) {
+        for (HttpProtocol protocol : client.protocols()) {
+            if (protocol == HttpProtocol.HTTP3) {
+                throw new IllegalArgumentException(NO_HTTP3);
+            }
         }
-        return client.noProxy().resolver(hops).doOnChannelInit(route(key));
     }
 
     private ChannelRoute route(RouteKey key) {

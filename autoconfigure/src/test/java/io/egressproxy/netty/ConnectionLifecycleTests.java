@@ -1,0 +1,309 @@
+package io.egressproxy.netty;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.settings.ProxyEntry;
+import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.UnmatchedHosts;
+import io.egressproxy.testkit.ProxyKind;
+import io.egressproxy.testkit.ProxyLab;
+import io.egressproxy.testkit.RunningProxy;
+import io.egressproxy.testkit.TargetServer;
+import io.netty.resolver.DefaultAddressResolverGroup;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.netty.http.Http3SslContextSpec;
+import reactor.netty.http.HttpProtocol;
+import reactor.netty.http.client.HttpClient;
+import reactor.netty.transport.ProxyProvider;
+import reactor.util.retry.Retry;
+
+/** What happens to connections over time: reuse, reconnects, concurrency, redirects, and clients with settings of their own. */
+@ExtendWith(ProxyLab.Extension.class)
+@Tag("no-leak")
+class ConnectionLifecycleTests {
+    private final ProxyLab lab;
+    private final RunningProxy first;
+    private final RunningProxy second;
+    private TargetServer target;
+
+    ConnectionLifecycleTests(ProxyLab lab) {
+        this.lab = lab;
+        this.first = lab.proxy(ProxyKind.MICROSOCKS_SOCKS5_CREDENTIALS);
+        this.second = lab.proxy(ProxyKind.TINYPROXY_HTTP);
+        this.target = lab.newTarget();
+    }
+
+    @BeforeEach
+    void clear() {
+        target.clear();
+    }
+
+    @AfterEach
+    void noDirectConnection() {
+        target.close();
+    }
+
+    private static String whoami(HttpClient client, String url) {
+        return Objects.requireNonNull(
+                client.get().uri(url).responseContent().aggregate().asString().block(Routed.PATIENCE), "no answer");
+    }
+
+    private void assertNothingDirect() {
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @Test
+    void aKeptConnectionIsReusedThroughItsProxy() {
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy()
+                .defaultProxy(ConnectionType.HTTP, first.url())
+                .build();
+        try (Routed routed = Routed.withOneConnection(lab, settings)) {
+            HttpClient client = routed.http();
+            for (int i = 0; i < 5; i++) {
+                assertThat(whoami(client, target.url("https", "/whoami"))).contains(first.egressAddress());
+            }
+            assertThat(whoami(routed.http(), target.url("https", "/whoami")))
+                    .as("a client customized again shares the route's connections")
+                    .contains(first.egressAddress());
+        }
+        assertThat(target.connectionsFrom(first)).hasSize(1);
+        assertNothingDirect();
+    }
+
+    @Test
+    void concurrentFirstRequestsAllGoThroughTheProxy() {
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = routed.http();
+            List<String> answers = Flux.range(0, 100)
+                    .flatMap(
+                            i -> client.get()
+                                    .uri(target.url(i % 2 == 0 ? "http" : "https", "/whoami"))
+                                    .responseContent()
+                                    .aggregate()
+                                    .asString(),
+                            100)
+                    .collectList()
+                    .block(Routed.PATIENCE);
+            assertThat(answers).hasSize(100).allMatch(answer -> answer.contains(first.egressAddress()));
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void aWebSocketReconnectsThroughTheProxy() {
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = routed.websocket();
+            for (int i = 0; i < 5; i++) {
+                String peer = client.websocket()
+                        .uri(target.url("wss", "/ws"))
+                        .receive()
+                        .asString()
+                        .blockFirst(Routed.PATIENCE);
+                assertThat(peer).contains(first.egressAddress());
+                target.closeConnections();
+            }
+        }
+        assertThat(target.connectionsFrom(first)).hasSize(5);
+        assertNothingDirect();
+    }
+
+    @Test
+    void aRetriedSubscriptionStaysOnItsProxy() {
+        try (Routed routed = Routed.through(lab, first.url())) {
+            first.stop();
+            Mono<String> exchange = routed.http()
+                    .get()
+                    .uri(target.url("https", "/whoami"))
+                    .responseContent()
+                    .aggregate()
+                    .asString()
+                    .retryWhen(Retry.fixedDelay(100, Duration.ofMillis(50)).doBeforeRetry(signal -> {
+                        if (signal.totalRetries() == 3) {
+                            first.start();
+                        }
+                    }));
+            assertThat(exchange.block(Routed.PATIENCE)).contains(first.egressAddress());
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void aDeadProxyFailsTheFeedAndItsReturnHealsIt() {
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = routed.http();
+            assertThat(whoami(client, target.url("http", "/whoami"))).contains(first.egressAddress());
+            first.stop();
+            await().atMost(Routed.PATIENCE)
+                    .untilAsserted(() -> assertThatThrownBy(() -> whoami(client, target.url("http", "/whoami")))
+                            .hasRootCauseInstanceOf(IOException.class)
+                            .hasStackTraceContaining(ProxyConnectionException.class.getName()));
+            first.start();
+            assertThat(whoami(client, target.url("http", "/whoami"))).contains(first.egressAddress());
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void exchangesOnOneHostDoNotShareConnections() {
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy()
+                .exchange("binance", exchange -> exchange.proxy(ConnectionType.HTTP, first.url()))
+                .exchange("coinbase", exchange -> exchange.proxy(ConnectionType.HTTP, second.url()))
+                .build();
+        try (Routed routed = Routed.withOneConnection(lab, settings)) {
+            HttpClient binance = routed.injector.customize(routed.plain(), "binance");
+            HttpClient coinbase = routed.injector.customize(routed.plain(), "COINBASE");
+            for (int i = 0; i < 3; i++) {
+                assertThat(whoami(binance, target.url("https", "/whoami"))).contains(first.egressAddress());
+                assertThat(whoami(coinbase, target.url("https", "/whoami"))).contains(second.egressAddress());
+            }
+            assertThat(whoami(routed.injector.customize(binance, "coinbase"), target.url("https", "/whoami")))
+                    .as("a route on top of another replaces it")
+                    .contains(second.egressAddress());
+        }
+        assertThat(target.connectionsFrom(first)).hasSize(1);
+        assertThat(target.connectionsFrom(second)).hasSize(1);
+        assertNothingDirect();
+    }
+
+    @Test
+    void aHostRoutedClientFindsTheExchangeByHost() {
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy()
+                .unmatchedHosts(UnmatchedHosts.DIRECT)
+                .exchange("binance", exchange -> exchange.hosts("127.0.0.1").proxy(ConnectionType.HTTP, first.url()))
+                .exchange("coinbase", exchange -> exchange.hosts("*host").proxy(ConnectionType.HTTP, second.url()))
+                .build();
+        try (Routed routed = Routed.by(lab, settings)) {
+            HttpClient client = routed.injector.customizeByHost(routed.plain(), ConnectionType.HTTP);
+            assertThat(whoami(client, target.url("http", "127.0.0.1", "/whoami")))
+                    .contains(first.egressAddress());
+            assertThat(whoami(client, target.url("http", "localhost", "/whoami")))
+                    .contains(second.egressAddress());
+            assertNothingDirect();
+        }
+    }
+
+    @Test
+    void aClientsOwnProxyAndResolverGiveWayToTheRoute() {
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = routed.plain()
+                    .resolver(DefaultAddressResolverGroup.INSTANCE)
+                    .proxy(spec -> spec.type(ProxyProvider.Proxy.HTTP)
+                            .socketAddress(InetSocketAddress.createUnresolved(second.host(), second.port())));
+            assertThat(whoami(routed.injector.customize(client, "binance"), target.url("https", "/whoami")))
+                    .contains(first.egressAddress());
+        }
+        assertThat(target.connectionsFrom(second)).isEmpty();
+        assertNothingDirect();
+    }
+
+    @Test
+    void aResolverThatIsSetAfterTheRouteDoesNotMakeTheConnectionDirect() {
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = routed.http().resolver(DefaultAddressResolverGroup.INSTANCE);
+            assertThat(whoami(client, target.url("https", "/whoami"))).contains(first.egressAddress());
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void noProxyHostsAndDirectEntriesConnectDirectlyAndAMissingTypeSaysSo() {
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy("localhost")
+                .defaultProxy(ConnectionType.HTTP, first.url())
+                .exchange("kraken", exchange -> exchange.proxy(ConnectionType.HTTP, ProxyEntry.directly()))
+                .build();
+        try (Routed routed = Routed.by(lab, settings)) {
+            whoami(routed.http(), target.url("https", "localhost", "/whoami"));
+            assertThat(target.directConnections()).hasSize(1);
+            whoami(routed.injector.customize(routed.plain(), "kraken"), target.url("https", "/whoami"));
+            assertThat(target.directConnections()).hasSize(2);
+            routed.websocket()
+                    .websocket()
+                    .uri(target.url("ws", "/ws"))
+                    .receive()
+                    .asString()
+                    .blockFirst(Routed.PATIENCE);
+            assertThat(target.directConnections()).hasSize(3);
+        }
+    }
+
+    @Test
+    void aDirectTargetThatRefusesFailsAsItWouldWithoutUs() {
+        int port = target.port();
+        target.stop();
+        ProxySettings settings = ProxySettings.builder().build();
+        try (Routed routed = Routed.by(lab, settings)) {
+            assertThatThrownBy(() -> whoami(routed.http(), "http://localhost:" + port + "/whoami"))
+                    .hasRootCauseInstanceOf(ConnectException.class);
+        }
+    }
+
+    @Test
+    void anExchangeThatRequiresAProxyIsRefusedADirectConnection() {
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy("127.0.0.0/8")
+                .exchange("binance", exchange -> exchange.requireProxy().proxy(ConnectionType.HTTP, first.url()))
+                .build();
+        try (Routed routed = Routed.by(lab, settings)) {
+            assertThatThrownBy(() -> whoami(routed.http(), target.url("https", "/whoami")))
+                    .hasStackTraceContaining("require-proxy is true for it, and it would connect directly (no-proxy)");
+            assertThatThrownBy(() -> routed.websocket()
+                            .websocket()
+                            .uri(target.url("wss", "localhost", "/ws"))
+                            .receive()
+                            .blockFirst(Routed.PATIENCE))
+                    .hasStackTraceContaining("(not configured)");
+        }
+        assertThat(target.seen()).isEmpty();
+    }
+
+    @Test
+    void http3IsRefusedSinceItWouldBypassTheProxy() {
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = HttpClient.create().protocol(HttpProtocol.HTTP11, HttpProtocol.HTTP3);
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> routed.injector.customize(client, "binance"))
+                    .withMessageContaining("HTTP/3");
+        }
+    }
+
+    @Test
+    void http3ThatIsAskedForAfterTheRouteIsRefusedAsWell() {
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = routed.http()
+                    .protocol(HttpProtocol.HTTP3)
+                    .secure(spec -> spec.sslContext(Http3SslContextSpec.forClient()));
+            assertThatThrownBy(() -> whoami(client, target.url("https", "/whoami")))
+                    .hasStackTraceContaining("HTTP/3 cannot be used here");
+        }
+    }
+
+    @Test
+    void whileDisabledAClientComesBackAsItWas() {
+        try (Routed routed =
+                Routed.by(lab, ProxySettings.builder().enabled(false).build())) {
+            HttpClient client = routed.plain();
+            assertThat(routed.injector.customize(client, "binance")).isSameAs(client);
+        }
+    }
+}
