@@ -194,7 +194,12 @@ public final class ProxyUrl {
             if (!SCHEME_TEXT.matcher(name).matches()) {
                 throw invalid("has no valid scheme; use " + SCHEMES);
             }
+            Scheme scheme = known(name);
             maskedScheme = name.toLowerCase(Locale.ROOT) + "://";
+            return scheme;
+        }
+
+        private Scheme known(String name) {
             return switch (name.toLowerCase(Locale.ROOT)) {
                 case "http" -> Scheme.HTTP;
                 case "https" -> Scheme.HTTPS;

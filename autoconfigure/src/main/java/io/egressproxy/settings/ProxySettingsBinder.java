@@ -244,22 +244,31 @@ public final class ProxySettingsBinder {
         }
     }
 
-    /** Says where the property stands that a problem is about, or one below it. */
+    /** Says where the property stands that a problem is about, or where something about it does if it is missing. */
     private static SettingsProblem locate(SettingsProblem problem, List<ConfigurationPropertySource> sources) {
         String property = problem.property().replaceAll("^proxy\\.exchanges\\.([^.\\[]+)", "proxy.exchanges[$1]");
         ConfigurationPropertyName name = ConfigurationPropertyName.of(property.replace("exchanges.[", "exchanges["));
+        while (!name.isEmpty()) {
+            Origin origin = origin(name, sources);
+            if (origin != null) {
+                return new SettingsProblem(problem.property(), problem.message(), origin.toString());
+            }
+            name = name.getParent();
+        }
+        return problem;
+    }
+
+    private static @Nullable Origin origin(ConfigurationPropertyName name, List<ConfigurationPropertySource> sources) {
         return sources.stream()
                 .filter(TranslatedSource.class::isInstance)
                 .map(TranslatedSource.class::cast)
                 .flatMap(source -> source.stream()
                         .filter(candidate -> candidate.equals(name) || name.isAncestorOf(candidate))
                         .map(source::getConfigurationProperty))
-                .filter(Objects::nonNull)
-                .map(ConfigurationProperty::getOrigin)
+                .map(property -> property == null ? null : property.getOrigin())
                 .filter(Objects::nonNull)
                 .findFirst()
-                .map(origin -> new SettingsProblem(problem.property(), problem.message(), origin.toString()))
-                .orElse(problem);
+                .orElse(null);
     }
 
     /** Turns what cannot be converted into problems and goes on, so that one start shows all of them. */
@@ -273,6 +282,12 @@ public final class ProxySettingsBinder {
         @Override
         public @Nullable Object onFailure(
                 ConfigurationPropertyName name, Bindable<?> target, BindContext context, Exception error) {
+            boolean explained = problems.stream()
+                    .anyMatch(problem -> problem.property().startsWith(name + "[")
+                            || problem.property().startsWith(name + "."));
+            if (explained) { // the binder passes the failure of an element on to what holds it
+                return null;
+            }
             ConfigurationProperty property = context.getConfigurationProperty();
             Origin origin = property == null ? null : property.getOrigin();
             problems.add(new SettingsProblem(

@@ -1,7 +1,7 @@
 package io.egressproxy.settings;
 
+import java.lang.reflect.Parameter;
 import java.lang.reflect.ParameterizedType;
-import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -69,10 +69,10 @@ sealed interface SettingsSchema {
             return new LeafNode();
         }
         Map<String, KnownKey> keys = new LinkedHashMap<>();
-        for (RecordComponent component : record.getRecordComponents()) {
+        for (Parameter component : record.getDeclaredConstructors()[0].getParameters()) {
             Name name = component.getAnnotation(Name.class);
             String key = name != null ? name.value() : kebab(component.getName());
-            keys.put(uniform(key), new KnownKey(key, of(component.getGenericType())));
+            keys.put(uniform(key), new KnownKey(key, of(component.getParameterizedType())));
         }
         return new ObjectNode(record, keys);
     }

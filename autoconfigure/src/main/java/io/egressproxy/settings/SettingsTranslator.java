@@ -222,6 +222,7 @@ final class SettingsTranslator {
                         parent + "." + written,
                         "is the same exchange as '" + own + "', since case and punctuation do not count; merge them",
                         origin);
+                return written;
             }
             return spellings.computeIfAbsent(id, ignored -> written);
         }
@@ -274,7 +275,12 @@ final class SettingsTranslator {
     }
 
     private void problem(String property, String message, @Nullable Origin origin) {
-        problems.add(new SettingsProblem(property, message, origin == null ? null : origin.toString()));
+        boolean known = problems.stream()
+                .anyMatch(other ->
+                        other.property().equals(property) && other.message().equals(message));
+        if (!known) { // a wrong key in the middle is met once for each value below it
+            problems.add(new SettingsProblem(property, message, origin == null ? null : origin.toString()));
+        }
     }
 
     /** A key as it was written, unless it is so odd that it could be a URL or a secret in the wrong place. */

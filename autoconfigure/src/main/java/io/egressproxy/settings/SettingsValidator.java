@@ -159,7 +159,8 @@ final class SettingsValidator {
         positive(path + "interval", check.interval());
         positive(path + "timeout", check.timeout());
         check(
-                check.timeout().compareTo(check.interval()) <= 0,
+                check.timeout().compareTo(check.interval()) <= 0
+                        || check.interval().isZero(),
                 path + "timeout",
                 "must not be longer than the interval");
         between(path + "healthy-threshold", check.healthyThreshold(), 1, 100);
@@ -222,7 +223,8 @@ final class SettingsValidator {
         positive(path + "health-check.interval", service.healthCheck().interval());
         positive(path + "health-check.timeout", service.healthCheck().timeout());
         check(
-                service.healthCheck().timeout().compareTo(service.healthCheck().interval()) <= 0,
+                service.healthCheck().timeout().compareTo(service.healthCheck().interval()) <= 0
+                        || service.healthCheck().interval().isZero(),
                 path + "health-check.timeout",
                 "must not be longer than the interval");
         feedback(path + "feedback.", service.feedback());
