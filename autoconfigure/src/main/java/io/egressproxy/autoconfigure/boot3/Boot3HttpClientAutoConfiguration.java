@@ -9,6 +9,7 @@ import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.routing.UnroutedClientGuard;
 import io.egressproxy.settings.ProxySettings;
 import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
@@ -77,6 +78,11 @@ public final class Boot3HttpClientAutoConfiguration {
             return builder -> active(settings)
                     ? builder.withHttpClientCustomizer(client -> injector.customizeByHost(client, ConnectionType.HTTP))
                     : builder;
+        }
+
+        @Bean
+        UserMadeClients userMadeClients(ConfigurableListableBeanFactory beans) {
+            return new UserMadeClients(beans);
         }
 
         @Bean

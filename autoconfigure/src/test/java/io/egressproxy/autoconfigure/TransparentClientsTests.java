@@ -1,0 +1,331 @@
+package io.egressproxy.autoconfigure;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.ProxyDecision;
+import io.egressproxy.ProxyInjector;
+import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
+import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.ProxySettingsCustomizer;
+import io.egressproxy.testkit.ProxyKind;
+import io.egressproxy.testkit.ProxyLab;
+import io.egressproxy.testkit.RunningProxy;
+import io.egressproxy.testkit.TargetServer;
+import java.net.URI;
+import java.time.Duration;
+import java.util.Objects;
+import java.util.function.Function;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.springframework.boot.autoconfigure.AutoConfigurations;
+import org.springframework.boot.autoconfigure.http.HttpMessageConvertersAutoConfiguration;
+import org.springframework.boot.autoconfigure.http.client.ClientHttpRequestFactoryBuilderCustomizer;
+import org.springframework.boot.autoconfigure.http.client.HttpClientAutoConfiguration;
+import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
+import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorBuilderCustomizer;
+import org.springframework.boot.autoconfigure.http.codec.CodecsAutoConfiguration;
+import org.springframework.boot.autoconfigure.ssl.SslAutoConfiguration;
+import org.springframework.boot.autoconfigure.web.client.RestClientAutoConfiguration;
+import org.springframework.boot.autoconfigure.web.client.RestTemplateAutoConfiguration;
+import org.springframework.boot.autoconfigure.web.reactive.function.client.WebClientAutoConfiguration;
+import org.springframework.boot.test.context.FilteredClassLoader;
+import org.springframework.boot.test.context.runner.ApplicationContextRunner;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.boot.web.client.RestTemplateBuilder;
+import org.springframework.context.ApplicationContext;
+import org.springframework.http.client.reactive.ClientHttpConnector;
+import org.springframework.http.client.reactive.ReactorClientHttpConnector;
+import org.springframework.web.client.RestClient;
+import org.springframework.web.reactive.function.client.WebClient;
+import org.springframework.web.reactive.socket.WebSocketMessage;
+import org.springframework.web.reactive.socket.client.ReactorNettyWebSocketClient;
+import org.springframework.web.reactive.socket.client.WebSocketClient;
+import reactor.core.publisher.Sinks;
+import reactor.netty.http.client.HttpClient;
+
+/** The clients of a Spring Boot application, whose code knows nothing of proxies. */
+@ExtendWith({ProxyLab.Extension.class, OutputCaptureExtension.class})
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Tag("FR-3")
+class TransparentClientsTests {
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+    private static final String NAME = ProxyLab.PROXY_ONLY_NAME;
+
+    private final ProxyLab lab;
+    private final TargetServer target;
+    private final RunningProxy http;
+    private final RunningProxy websocket;
+    private final RunningProxy fallback;
+    private final ApplicationContextRunner plain = new ApplicationContextRunner()
+            .withConfiguration(AutoConfigurations.of(
+                    SslAutoConfiguration.class,
+                    CodecsAutoConfiguration.class,
+                    HttpMessageConvertersAutoConfiguration.class,
+                    ClientHttpConnectorAutoConfiguration.class,
+                    HttpClientAutoConfiguration.class,
+                    WebClientAutoConfiguration.class,
+                    RestClientAutoConfiguration.class,
+                    RestTemplateAutoConfiguration.class,
+                    EgressProxyAutoConfiguration.class,
+                    Boot3HttpClientAutoConfiguration.class));
+    private final ApplicationContextRunner trusting;
+    private final ApplicationContextRunner routed;
+
+    TransparentClientsTests(ProxyLab lab) {
+        this.lab = lab;
+        this.target = lab.newTarget();
+        this.http = lab.proxy(ProxyKind.SQUID_HTTPS_CREDENTIALS);
+        this.websocket = lab.proxy(ProxyKind.MICROSOCKS_SOCKS5_CREDENTIALS);
+        this.fallback = lab.proxy(ProxyKind.SQUID_HTTP);
+        this.trusting = plain.withPropertyValues(
+                "spring.ssl.bundle.pem.lab.truststore.certificate=file:"
+                        + lab.certificates().authorityFile(),
+                "spring.http.reactiveclient.ssl.bundle=lab",
+                "spring.http.client.ssl.bundle=lab");
+        this.routed = trusting.withPropertyValues(
+                "proxy.enabled=true",
+                "proxy.no-proxy=",
+                "proxy.default.http.url=" + fallback.url(),
+                "proxy.exchanges.binance.hosts=" + NAME,
+                "proxy.exchanges.binance.require-proxy=true",
+                "proxy.exchanges.binance.http.url=" + http.url(),
+                "proxy.exchanges.binance.http.ssl-bundle=lab",
+                "proxy.exchanges.binance.websocket.url=" + websocket.url());
+    }
+
+    @BeforeEach
+    void clear() {
+        target.clear();
+    }
+
+    @AfterAll
+    void close() {
+        target.close();
+    }
+
+    private static String webClient(ApplicationContext context, String url) {
+        return get(context.getBean(WebClient.Builder.class), url);
+    }
+
+    private static String get(WebClient.Builder builder, String url) {
+        return Objects.requireNonNull(builder.build()
+                .get()
+                .uri(url)
+                .retrieve()
+                .bodyToMono(String.class)
+                .block(PATIENCE));
+    }
+
+    private static String restClient(ApplicationContext context, String url) {
+        return Objects.requireNonNull(context.getBean(RestClient.Builder.class)
+                .build()
+                .get()
+                .uri(url)
+                .retrieve()
+                .body(String.class));
+    }
+
+    private static String restTemplate(ApplicationContext context, String url) {
+        return Objects.requireNonNull(
+                context.getBean(RestTemplateBuilder.class).build().getForObject(url, String.class));
+    }
+
+    private static String webSocket(WebSocketClient client, String url) {
+        Sinks.One<String> peer = Sinks.one();
+        client.execute(URI.create(url), session -> session.receive()
+                        .next()
+                        .map(WebSocketMessage::getPayloadAsText)
+                        .doOnNext(peer::tryEmitValue)
+                        .then())
+                .block(PATIENCE);
+        return Objects.requireNonNull(peer.asMono().block(PATIENCE));
+    }
+
+    private void everyClient(ApplicationContext context, Function<String, String> url, RunningProxy proxy) {
+        assertThat(webClient(context, url.apply("https"))).contains(proxy.egressAddress());
+        assertThat(restClient(context, url.apply("https"))).contains(proxy.egressAddress());
+        assertThat(restTemplate(context, url.apply("http"))).contains(proxy.egressAddress());
+    }
+
+    @Test
+    void autoConfiguredClientsReachANameThatOnlyTheProxyKnows() {
+        lab.assumeProxyOnlyNames();
+        routed.run(context -> {
+            everyClient(context, scheme -> target.url(scheme, NAME, "/whoami"), http);
+            assertThat(webSocket(context.getBean(WebSocketClient.class), target.url("wss", NAME, "/ws")))
+                    .contains(websocket.egressAddress());
+            assertThat(target.directConnections()).isEmpty();
+        });
+    }
+
+    @Test
+    void aHostThatNoExchangeClaimsTakesTheDefault() {
+        routed.run(context -> {
+            everyClient(context, scheme -> target.url(scheme, "/whoami"), fallback);
+            assertThat(target.directConnections()).isEmpty();
+        });
+    }
+
+    @Test
+    void aHostThatNoExchangeClaimsConnectsDirectlyWhereItIsToldTo() {
+        routed.withPropertyValues("proxy.unmatched-hosts=direct").run(context -> {
+            webClient(context, target.url("https", "/whoami"));
+            assertThat(target.directConnections()).hasSize(1);
+        });
+    }
+
+    @Test
+    void theInjectorServesTwoExchangesOnOneHost() {
+        routed.withPropertyValues("proxy.exchanges.coinbase.http.url=" + websocket.url())
+                .run(context -> {
+                    ProxyInjector injector = context.getBean(ProxyInjector.class);
+                    assertThat(get(injector.webClient("binance"), target.url("https", "/whoami")))
+                            .contains(http.egressAddress());
+                    assertThat(get(injector.webClient("coinbase"), target.url("https", "/whoami")))
+                            .contains(websocket.egressAddress());
+                    assertThat(webSocket(injector.webSocketClient("binance"), target.url("wss", "/ws")))
+                            .contains(websocket.egressAddress());
+                    assertThat(target.directConnections()).isEmpty();
+                });
+    }
+
+    @Test
+    void theInjectorSaysWhatAConnectionWouldDo() {
+        routed.run(context -> {
+            ProxyInjector injector = context.getBean(ProxyInjector.class);
+            assertThat(injector.decide("BINANCE", ConnectionType.WEBSOCKET).block(PATIENCE))
+                    .hasToString("via socks5://***@127.0.0.1:" + websocket.port() + " (exchange)");
+            assertThat(injector.decide("okx", ConnectionType.HTTP).block(PATIENCE))
+                    .hasToString("via http://127.0.0.1:" + fallback.port() + " (default)");
+            assertThat(injector.decide("okx", ConnectionType.WEBSOCKET).block(PATIENCE))
+                    .isEqualTo(new ProxyDecision.Direct(ProxyDecision.Reason.NOT_CONFIGURED));
+        });
+    }
+
+    @Test
+    void theStartSaysWhichRouteEachExchangeTakes(CapturedOutput output) {
+        routed.run(context -> assertThat(output)
+                .contains("binance: http via https://***@127.0.0.1:" + http.port()
+                        + " (exchange), websocket via socks5://***@")
+                .contains("default: http via http://127.0.0.1:" + fallback.port()
+                        + " (default), websocket DIRECT (not configured)")
+                .contains("the other connects DIRECTLY: default"));
+    }
+
+    @Test
+    void whileDisabledNoBeanTouchesAClient() {
+        trusting.withPropertyValues("proxy.default.http.url=" + fallback.url()).run(context -> {
+            assertThat(context.getBeanNamesForType(ClientHttpConnectorBuilderCustomizer.class))
+                    .containsExactly("reactorResourceFactoryClientHttpConnectorBuilderCustomizer");
+            assertThat(context.getBeanNamesForType(ClientHttpRequestFactoryBuilderCustomizer.class))
+                    .noneMatch(name -> name.startsWith("routed"));
+            webClient(context, target.url("https", "/whoami"));
+            webSocket(context.getBean(WebSocketClient.class), target.url("wss", "/ws"));
+            get(context.getBean(ProxyInjector.class).webClient("binance"), target.url("https", "/whoami"));
+            assertThat(target.directConnections()).isEqualTo(target.seen()).isNotEmpty();
+        });
+    }
+
+    @Test
+    void whileNotTransparentOnlyTheInjectorRoutes() {
+        routed.withPropertyValues("proxy.transparent=false").run(context -> {
+            webClient(context, target.url("https", "/whoami"));
+            restClient(context, target.url("https", "/whoami"));
+            assertThat(target.directConnections()).isNotEmpty();
+            assertThat(get(context.getBean(ProxyInjector.class).webClient("binance"), target.url("https", "/whoami")))
+                    .contains(http.egressAddress());
+        });
+    }
+
+    @Test
+    void settingsInCodeReplaceTheBoundOnes() {
+        trusting.withBean(ProxySettings.class, () -> ProxySettings.builder()
+                        .noProxy()
+                        .defaultProxy(ConnectionType.HTTP, fallback.url())
+                        .build())
+                .run(context -> assertThat(webClient(context, target.url("https", "/whoami")))
+                        .contains(fallback.egressAddress()));
+    }
+
+    @Test
+    void aCustomizerAdjustsTheBoundSettings() {
+        routed.withBean(
+                        ProxySettingsCustomizer.class,
+                        () -> settings -> settings.toBuilder()
+                                .defaultProxy(ConnectionType.HTTP, websocket.url())
+                                .build())
+                .run(context -> assertThat(webClient(context, target.url("https", "/whoami")))
+                        .contains(websocket.egressAddress()));
+    }
+
+    @Test
+    void aClientOfTheJdkIsRefusedWhereItWouldNeedAProxyAndSaidToBeUnroutable(CapturedOutput output) {
+        routed.withPropertyValues("spring.http.client.factory=jdk", "spring.http.reactiveclient.connector=jdk")
+                .run(context -> {
+                    assertThatThrownBy(() -> restClient(context, target.url("http", "/whoami")))
+                            .hasStackTraceContaining("would connect directly; set spring.http.client.factory=reactor");
+                    assertThatThrownBy(() -> restTemplate(context, target.url("http", "/whoami")))
+                            .hasRootCauseInstanceOf(ProxyConnectionException.class);
+                    assertThatThrownBy(() -> webClient(context, target.url("http", "/whoami")))
+                            .hasRootCauseInstanceOf(ProxyConnectionException.class);
+                    assertThat(target.seen()).isEmpty();
+                    assertThat(output)
+                            .contains("auto-configured RestClient is built by JdkClientHttpRequestFactoryBuilder")
+                            .contains("auto-configured WebClient is built by JdkClientHttpConnectorBuilder");
+                });
+    }
+
+    @Test
+    void aClientOfTheJdkMayConnectDirectlyWhereThatIsTheDecision() {
+        routed.withPropertyValues("spring.http.client.factory=jdk", "proxy.unmatched-hosts=direct")
+                .run(context -> {
+                    restClient(context, target.url("http", "/whoami"));
+                    assertThat(target.directConnections()).hasSize(1);
+                });
+    }
+
+    @Test
+    void aConnectorOfTheApplicationsOwnIsNamedAtStart(CapturedOutput output) {
+        routed.withBean(
+                        "myConnector",
+                        ClientHttpConnector.class,
+                        () -> new ReactorClientHttpConnector(HttpClient.create()))
+                .run(context -> assertThat(output).contains("are not routed through proxies unless", "myConnector"));
+    }
+
+    @Test
+    void anSslBundleThatDoesNotExistStopsTheStart() {
+        plain.withPropertyValues(
+                        "proxy.enabled=true",
+                        "proxy.default.http.url=https://p:1",
+                        "proxy.default.http.ssl-bundle=nope")
+                .run(context -> assertThat(context.getStartupFailure())
+                        .hasStackTraceContaining("proxy.default.http.ssl-bundle names the SSL bundle 'nope'"));
+    }
+
+    @Test
+    void withoutWebFluxOrReactorNettyTheLibraryStepsBack() {
+        plain.withPropertyValues("proxy.enabled=true")
+                .withClassLoader(new FilteredClassLoader(HttpClient.class))
+                .run(context -> assertThat(context).hasNotFailed().doesNotHaveBean(ProxyInjector.class));
+        plain.withPropertyValues("proxy.enabled=true")
+                .withClassLoader(new FilteredClassLoader(WebClient.class))
+                .run(context -> assertThat(context).hasNotFailed().doesNotHaveBean(ProxyInjector.class));
+    }
+
+    @Test
+    void beansOfTheApplicationsOwnTakeTheirPlace() {
+        WebSocketClient own = new ReactorNettyWebSocketClient();
+        routed.withBean(WebSocketClient.class, () -> own)
+                .run(context ->
+                        assertThat(context.getBean(WebSocketClient.class)).isSameAs(own));
+    }
+}
