@@ -1,6 +1,8 @@
 package io.egressproxy.autoconfigure;
 
+import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyInjector;
+import io.egressproxy.netty.ClientRoutes;
 import io.egressproxy.netty.NettyProxyInjector;
 import io.egressproxy.netty.ProxySslContexts;
 import io.egressproxy.routing.ProxyRouter;
@@ -15,13 +17,11 @@ import org.springframework.boot.ssl.SslBundles;
 import org.springframework.context.annotation.Bean;
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.http.client.ReactorResourceFactory;
-import org.springframework.http.client.reactive.ReactorClientHttpConnector;
 import org.springframework.web.reactive.function.client.WebClient;
 import org.springframework.web.reactive.socket.client.ReactorNettyWebSocketClient;
 import org.springframework.web.reactive.socket.client.WebSocketClient;
 import reactor.netty.http.HttpResources;
 import reactor.netty.http.client.HttpClient;
-import reactor.netty.resources.LoopResources;
 
 /**
  * Auto-configuration of {@link ProxySettings}, {@link ProxyInjector} and a {@link WebSocketClient} that is routed by host.
@@ -61,34 +61,27 @@ public final class EgressProxyAutoConfiguration {
     }
 
     @Bean
-    @ConditionalOnMissingBean(ProxyInjector.class)
-    NettyProxyInjector proxyInjector(
-            ProxyRouter router,
-            ProxySslContexts tls,
-            ObjectProvider<ReactorResourceFactory> resources,
-            ObjectProvider<ConfiguredClients> clients) {
+    @ConditionalOnMissingBean
+    ClientRoutes clientRoutes(
+            ProxyRouter router, ProxySslContexts tls, ObjectProvider<ReactorResourceFactory> resources) {
         ReactorResourceFactory factory = resources.getIfAvailable();
-        LoopResources loops = factory == null ? HttpResources.get() : factory.getLoopResources();
+        return new ClientRoutes(router, tls, factory == null ? HttpResources.get() : factory.getLoopResources());
+    }
+
+    @Bean
+    @ConditionalOnMissingBean
+    ProxyInjector proxyInjector(ProxyRouter router, ClientRoutes routes, ObjectProvider<ConfiguredClients> clients) {
         return new NettyProxyInjector(
                 router,
-                tls,
-                loops,
-                () -> {
-                    ConfiguredClients configured = clients.getIfAvailable();
-                    return configured == null ? HttpClient.create() : configured.httpClient();
-                },
-                client -> {
-                    ConfiguredClients configured = clients.getIfAvailable();
-                    return configured == null
-                            ? WebClient.builder().clientConnector(new ReactorClientHttpConnector(client))
-                            : configured.webClient(client);
-                });
+                routes,
+                () -> clients.getIfAvailable(PlainClients::new).httpClient(),
+                client -> clients.getIfAvailable(PlainClients::new).webClient(client));
     }
 
     @Bean
     @ConditionalOnMissingBean(WebSocketClient.class)
-    WebSocketClient webSocketClient(ProxyInjector injector, ObjectProvider<NettyProxyInjector> routed) {
-        NettyProxyInjector byHost = routed.getIfAvailable();
-        return byHost == null ? new ReactorNettyWebSocketClient() : byHost.webSocketClientByHost();
+    ReactorNettyWebSocketClient webSocketClient(ClientRoutes routes, ObjectProvider<ConfiguredClients> clients) {
+        return new ReactorNettyWebSocketClient(
+                routes.byHost(clients.getIfAvailable(PlainClients::new).httpClient(), ConnectionType.WEBSOCKET));
     }
 }

@@ -49,6 +49,10 @@ final class RouteSummary {
         if (!settings.noProxy().isEmpty()) {
             log.info("hosts that never use a proxy: {} (no-proxy)", settings.noProxy());
         }
+        if (settings.externalService().enabled()) {
+            log.warn(
+                    "proxy.external-service is enabled, but this version asks no proxy service yet: it counts as away");
+        }
         if (settings.directFallback() == DirectFallback.ALWAYS) {
             log.warn("proxy.direct-fallback is always: when no proxy is left, connections are made DIRECTLY,"
                     + " except for exchanges with require-proxy");

@@ -107,6 +107,9 @@ final class RouteTable {
         ProxyEntry inherited = settings.defaults().entry(type);
         boolean inherits = own == null || own.inherits();
         ProxyEntry entry = inherits ? inherited : own;
+        if (settings.externalService().enabled() && !settings.externalService().fallbackToEmbedded()) {
+            return new Refuse("this version asks no proxy service yet, and fallback-to-embedded is false");
+        }
         if (entry == null || entry.inherits()) {
             return direct(Reason.NOT_CONFIGURED, requireProxy);
         }

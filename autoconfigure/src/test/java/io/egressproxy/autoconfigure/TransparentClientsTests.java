@@ -65,6 +65,7 @@ class TransparentClientsTests {
     private final RunningProxy websocket;
     private final RunningProxy fallback;
     private final ApplicationContextRunner plain = new ApplicationContextRunner()
+            .withPropertyValues("spring.reactor.netty.shutdown-quiet-period=0s")
             .withConfiguration(AutoConfigurations.of(
                     SslAutoConfiguration.class,
                     CodecsAutoConfiguration.class,

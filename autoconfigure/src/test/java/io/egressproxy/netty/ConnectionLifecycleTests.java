@@ -193,7 +193,7 @@ class ConnectionLifecycleTests {
                 .exchange("coinbase", exchange -> exchange.hosts("*host").proxy(ConnectionType.HTTP, second.url()))
                 .build();
         try (Routed routed = Routed.by(lab, settings)) {
-            HttpClient client = routed.injector.customizeByHost(routed.plain(), ConnectionType.HTTP);
+            HttpClient client = routed.routes.byHost(routed.plain(), ConnectionType.HTTP);
             assertThat(whoami(client, target.url("http", "127.0.0.1", "/whoami")))
                     .contains(first.egressAddress());
             assertThat(whoami(client, target.url("http", "localhost", "/whoami")))

@@ -24,6 +24,7 @@ final class Routed implements AutoCloseable {
     private final ProxyLab lab;
     private final ConnectionProvider connections;
     private final HttpClient plain;
+    final ClientRoutes routes;
     final NettyProxyInjector injector;
 
     private Routed(ProxyLab lab, ProxySettings settings, int maxConnections) {
@@ -33,10 +34,11 @@ final class Routed implements AutoCloseable {
         this.plain = HttpClient.create(connections)
                 .secure(spec -> spec.sslContext(trust))
                 .responseTimeout(PATIENCE);
-        this.injector = new NettyProxyInjector(
-                new ProxyRouter(settings), bundle -> trust, HttpResources.get(), this::plain, client -> {
-                    throw new IllegalStateException("no Spring here");
-                });
+        ProxyRouter router = new ProxyRouter(settings);
+        this.routes = new ClientRoutes(router, bundle -> trust, HttpResources.get());
+        this.injector = new NettyProxyInjector(router, routes, this::plain, client -> {
+            throw new IllegalStateException("no Spring here");
+        });
     }
 
     static Routed by(ProxyLab lab, ProxySettings settings) {
@@ -95,6 +97,6 @@ final class Routed implements AutoCloseable {
     @Override
     public void close() {
         connections.disposeLater().block(PATIENCE);
-        injector.close();
+        routes.close();
     }
 }

@@ -4,7 +4,7 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.autoconfigure.ConfiguredClients;
 import io.egressproxy.autoconfigure.EgressProxyAutoConfiguration;
 import io.egressproxy.autoconfigure.OnProxyEnabledCondition;
-import io.egressproxy.netty.NettyProxyInjector;
+import io.egressproxy.netty.ClientRoutes;
 import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.routing.UnroutedClientGuard;
 import io.egressproxy.settings.ProxySettings;
@@ -41,7 +41,7 @@ import org.springframework.web.reactive.function.client.WebClient;
             "org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorBuilderCustomizer",
             "org.springframework.boot.autoconfigure.http.client.ClientHttpRequestFactoryBuilderCustomizer"
         })
-@ConditionalOnBean(NettyProxyInjector.class)
+@ConditionalOnBean(ClientRoutes.class)
 public final class Boot3HttpClientAutoConfiguration {
 
     @Bean
@@ -65,18 +65,18 @@ public final class Boot3HttpClientAutoConfiguration {
         @Bean
         @Order(Ordered.LOWEST_PRECEDENCE)
         ClientHttpConnectorBuilderCustomizer<ReactorClientHttpConnectorBuilder> routedConnectors(
-                ProxySettings settings, NettyProxyInjector injector) {
+                ProxySettings settings, ClientRoutes routes) {
             return builder -> active(settings)
-                    ? builder.withHttpClientCustomizer(client -> injector.customizeByHost(client, ConnectionType.HTTP))
+                    ? builder.withHttpClientCustomizer(client -> routes.byHost(client, ConnectionType.HTTP))
                     : builder;
         }
 
         @Bean
         @Order(Ordered.LOWEST_PRECEDENCE)
         ClientHttpRequestFactoryBuilderCustomizer<ReactorClientHttpRequestFactoryBuilder> routedRequestFactories(
-                ProxySettings settings, NettyProxyInjector injector) {
+                ProxySettings settings, ClientRoutes routes) {
             return builder -> active(settings)
-                    ? builder.withHttpClientCustomizer(client -> injector.customizeByHost(client, ConnectionType.HTTP))
+                    ? builder.withHttpClientCustomizer(client -> routes.byHost(client, ConnectionType.HTTP))
                     : builder;
         }
 
