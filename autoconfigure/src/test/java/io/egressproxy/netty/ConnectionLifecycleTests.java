@@ -5,11 +5,16 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.UnmatchedHosts;
+import io.egressproxy.testkit.Faults;
+import io.egressproxy.testkit.FaultyProxy;
 import io.egressproxy.testkit.ProxyKind;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
@@ -26,16 +31,21 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.slf4j.LoggerFactory;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.netty.DisposableServer;
 import reactor.netty.http.Http3SslContextSpec;
 import reactor.netty.http.HttpProtocol;
 import reactor.netty.http.client.HttpClient;
+import reactor.netty.http.server.HttpServer;
 import reactor.netty.transport.ProxyProvider;
 import reactor.util.retry.Retry;
 
 /** What happens to connections over time: reuse, reconnects, concurrency, redirects, and clients with settings of their own. */
-@ExtendWith(ProxyLab.Extension.class)
+@ExtendWith({ProxyLab.Extension.class, OutputCaptureExtension.class})
 @Tag("no-leak")
 class ConnectionLifecycleTests {
     private final ProxyLab lab;
@@ -275,6 +285,55 @@ class ConnectionLifecycleTests {
                     .hasStackTraceContaining("(not configured)");
         }
         assertThat(target.seen()).isEmpty();
+    }
+
+    @Test
+    void aRedirectToAnotherExchangesHostTakesThatExchangesRoute() {
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy()
+                .exchange("binance", exchange -> exchange.hosts("127.0.0.1").proxy(ConnectionType.HTTP, first.url()))
+                .exchange("coinbase", exchange -> exchange.hosts("localhost").proxy(ConnectionType.HTTP, second.url()))
+                .build();
+        DisposableServer redirecting = HttpServer.create()
+                .host("127.0.0.1")
+                .route(routes -> routes.get(
+                        "/", (request, response) -> response.sendRedirect(target.url("http", "localhost", "/whoami"))))
+                .bindNow();
+        try (Routed routed = Routed.by(lab, settings)) {
+            HttpClient client =
+                    routed.routes.byHost(routed.plain(), ConnectionType.HTTP).followRedirect(true);
+            assertThat(whoami(client, "http://127.0.0.1:" + redirecting.port() + "/"))
+                    .contains(second.egressAddress());
+        } finally {
+            redirecting.disposeNow();
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void any2xxToConnectIsATunnel() {
+        try (FaultyProxy proxy = FaultyProxy.with(Faults.workingWithConnectAnswer("201 Created"));
+                Routed routed = Routed.through(lab, proxy.url("http"))) {
+            assertThat(whoami(routed.http(), target.url("https", "/whoami"))).contains("127.0.0.1");
+        }
+    }
+
+    @Test
+    void theLeaseOfAConnectionIsGivenBackOnceWithTheTruth(CapturedOutput output) {
+        ((Logger) LoggerFactory.getLogger(ProxyRouter.class)).setLevel(Level.DEBUG);
+        try (FaultyProxy proxy = FaultyProxy.with(Faults.tunnelThenClose("http"));
+                Routed lost = Routed.through(lab, proxy.url("http"));
+                Routed used = Routed.through(lab, first.url())) {
+            assertThatThrownBy(() -> whoami(lost.http(), target.url("https", "/whoami")));
+            await().atMost(Routed.PATIENCE).untilAsserted(() -> assertThat(output)
+                    .contains("ended: Failed[stage=TUNNEL, blame=AMBIGUOUS, detail=closed before the target's"));
+            whoami(used.http(), target.url("https", "/whoami"));
+            assertThat(output).doesNotContain("ended: Succeeded");
+        }
+        await().atMost(Routed.PATIENCE).untilAsserted(() -> assertThat(
+                        output.getOut().lines().filter(line -> line.contains("ended: Succeeded")))
+                .hasSize(1));
+        ((Logger) LoggerFactory.getLogger(ProxyRouter.class)).setLevel(null);
     }
 
     @Test

@@ -1,0 +1,238 @@
+package io.egressproxy.routing;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.Outcome;
+import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.ProxyDecision;
+import io.egressproxy.ProxyDecision.Direct;
+import io.egressproxy.ProxyDecision.Reason;
+import io.egressproxy.ProxyDecision.Refuse;
+import io.egressproxy.ProxyDecision.UseProxy;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.settings.DirectFallback;
+import io.egressproxy.settings.PoolMember;
+import io.egressproxy.settings.ProxyEntry;
+import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.UnmatchedHosts;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
+import reactor.test.StepVerifier;
+
+@ExtendWith(OutputCaptureExtension.class)
+@Tag("FR-4")
+class ProxyRouterTests {
+    private static final ProxyUrl A = ProxyUrl.parse("http://a:1");
+    private static final ProxyUrl B = ProxyUrl.parse("socks5://user:C4NARY-router@b:2");
+
+    private static ProxyTarget target(String exchange, ConnectionType type) {
+        return ProxyTarget.of(ExchangeId.of(exchange), type);
+    }
+
+    private static ProxyTarget http(String exchange, String host) {
+        return new ProxyTarget(ExchangeId.of(exchange), ConnectionType.HTTP, host, 443);
+    }
+
+    private static ProxySettings.Builder settings() {
+        return ProxySettings.builder().defaultProxy(ConnectionType.HTTP, ProxyEntry.of(A, 7));
+    }
+
+    private static ProxyDecision decide(ProxySettings settings, ProxyTarget target) {
+        return new ProxyRouter(settings).decide(target);
+    }
+
+    @Test
+    void theExchangesOwnEntryComesBeforeTheDefault() {
+        ProxySettings settings = settings()
+                .exchange("binance", exchange -> exchange.proxy(ConnectionType.HTTP, ProxyEntry.of(B)))
+                .build();
+        assertThat(decide(settings, target("BINANCE", ConnectionType.HTTP)))
+                .isEqualTo(new UseProxy(B, Duration.ofSeconds(30), null, ProxyDecision.Source.EXCHANGE));
+        assertThat(decide(settings, target("coinbase", ConnectionType.HTTP)))
+                .isEqualTo(new UseProxy(A, Duration.ofSeconds(7), null, ProxyDecision.Source.DEFAULT));
+    }
+
+    @Test
+    void theTypesNeverStandInForEachOther() {
+        assertThat(decide(settings().build(), target("binance", ConnectionType.WEBSOCKET)))
+                .isEqualTo(new Direct(Reason.NOT_CONFIGURED));
+    }
+
+    @Test
+    void anEntryThatNamesNoProxyInheritsAndALoneTimeoutCounts() {
+        ProxyEntry lonely = new ProxyEntry(
+                null,
+                3,
+                false,
+                null,
+                List.of(),
+                null,
+                "random",
+                3,
+                Duration.ofSeconds(5),
+                ProxyEntry.of(A).onExhausted(),
+                ProxyEntry.of(A).healthCheck(),
+                ProxyEntry.of(A).circuitBreaker());
+        ProxySettings settings = settings()
+                .exchange("binance", exchange -> exchange.proxy(ConnectionType.HTTP, lonely))
+                .build();
+        assertThat(decide(settings, target("binance", ConnectionType.HTTP)))
+                .isEqualTo(new UseProxy(A, Duration.ofSeconds(3), null, ProxyDecision.Source.DEFAULT));
+    }
+
+    @Test
+    void aPoolThatIsSwitchedOffGivesItsFirstEnabledProxy() {
+        ProxyEntry one = ProxyEntry.of(A);
+        ProxyEntry pool = new ProxyEntry(
+                null,
+                9,
+                false,
+                "corporate",
+                List.of(new PoolMember(A, null, 1, false, null, null), new PoolMember(B, null, 1, true, null, null)),
+                false,
+                one.strategy(),
+                3,
+                one.attemptTimeout(),
+                one.onExhausted(),
+                one.healthCheck(),
+                one.circuitBreaker());
+        ProxySettings settings =
+                ProxySettings.builder().defaultProxy(ConnectionType.HTTP, pool).build();
+        assertThat(decide(settings, target("binance", ConnectionType.HTTP)))
+                .isEqualTo(new UseProxy(B, Duration.ofSeconds(9), "corporate", ProxyDecision.Source.DEFAULT));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "localhost, true",
+        "127.9.9.9, true",
+        "'::1', true",
+        "api.binance.com, false",
+        "localhost.evil.org, false"
+    })
+    void aHostOnNoProxyConnectsDirectly(String host, boolean direct) {
+        ProxyDecision decision = decide(settings().build(), http("binance", host));
+        assertThat(decision.equals(new Direct(Reason.BYPASS))).isEqualTo(direct);
+    }
+
+    @Test
+    void requireProxyTurnsEveryDirectOutcomeIntoARefusal() {
+        ProxySettings settings = ProxySettings.builder()
+                .directFallback(DirectFallback.ALWAYS)
+                .exchange("binance", exchange -> exchange.requireProxy().proxy(ConnectionType.HTTP, ProxyEntry.of(A)))
+                .build();
+        assertThat(decide(settings, http("binance", "localhost"))).isInstanceOf(Refuse.class);
+        assertThat(decide(settings, target("binance", ConnectionType.WEBSOCKET)))
+                .isInstanceOfSatisfying(Refuse.class, refuse -> assertThat(refuse.reason())
+                        .contains("require-proxy is true", "(not configured)", "configure a proxy for it"));
+        StepVerifier.create(new ProxyRouter(settings).lease(target("binance", ConnectionType.HTTP), List.of(A)))
+                .verifyErrorSatisfies(refused -> assertThat(refused)
+                        .isInstanceOf(ProxyConnectionException.class)
+                        .hasMessageContaining("(fallback, no proxy left)"));
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            names = {"WHEN_DIRECTED", "NEVER"},
+            value = DirectFallback.class)
+    void aProxyThatFailedIsNotTriedAgainAndNothingElseIs(DirectFallback fallback) {
+        ProxyRouter router = new ProxyRouter(settings().directFallback(fallback).build());
+        StepVerifier.create(router.lease(target("binance", ConnectionType.HTTP), List.of(A)))
+                .verifyErrorSatisfies(refused -> assertThat(refused)
+                        .isInstanceOf(ProxyConnectionException.class)
+                        .hasMessageContaining("no other proxy is configured for it"));
+    }
+
+    @Test
+    void directFallbackAlwaysWarnsAtMostOnceAMinuteForEachExchange(CapturedOutput output) {
+        AtomicLong now = new AtomicLong();
+        ProxySettings settings =
+                settings().directFallback(DirectFallback.ALWAYS).build();
+        ProxyRouter router = new ProxyRouter(settings, now::get);
+        for (int second = 0; second < 120; second++) {
+            now.set(Duration.ofSeconds(second).toNanos());
+            StepVerifier.create(router.lease(target("binance", ConnectionType.HTTP), List.of(A)))
+                    .assertNext(lease -> assertThat(lease.decision()).isEqualTo(new Direct(Reason.FALLBACK)))
+                    .verifyComplete();
+        }
+        assertThat(output.getOut().lines().filter(line -> line.contains("connecting DIRECTLY")))
+                .hasSize(2);
+        assertThat(output).contains("(60 such connection(s)");
+    }
+
+    @Test
+    void theClosestHostPatternFindsTheExchange() {
+        ProxySettings settings = settings()
+                .exchange("wide", exchange -> exchange.hosts("*"))
+                .exchange("binance", exchange -> exchange.hosts(".binance.com"))
+                .exchange("stream", exchange -> exchange.hosts("*.stream.binance.com"))
+                .exchange("exact", exchange -> exchange.hosts("api.stream.binance.com"))
+                .build();
+        ProxyRouter router = new ProxyRouter(settings);
+        assertThat(List.of("example.org", "api.binance.com", "x.stream.binance.com", "API.stream.binance.com."))
+                .map(host ->
+                        router.target(ConnectionType.HTTP, host, 443).exchange().toString())
+                .containsExactly("wide", "binance", "stream", "exact");
+    }
+
+    @Test
+    void aHostThatNobodyClaimsTakesTheDefaultOrConnectsDirectly() {
+        ProxyRouter byDefault = new ProxyRouter(settings().build());
+        assertThat(byDefault.decide(byDefault.target(ConnectionType.HTTP, "x.org", 80)))
+                .isInstanceOf(UseProxy.class);
+        ProxyRouter directly =
+                new ProxyRouter(settings().unmatchedHosts(UnmatchedHosts.DIRECT).build());
+        assertThat(directly.decide(directly.target(ConnectionType.HTTP, "x.org", 80)))
+                .isEqualTo(new Direct(Reason.UNMATCHED_HOST));
+        assertThat(directly.decide(http("some-exchange", "x.org")))
+                .as("an exchange that was named is not unmatched")
+                .isInstanceOf(UseProxy.class);
+    }
+
+    @Test
+    void whileDisabledEverythingIsDirectAndNothingIsSaid(CapturedOutput output) {
+        ProxySettings settings = settings().enabled(false).build();
+        assertThat(decide(settings, target("binance", ConnectionType.HTTP))).isEqualTo(new Direct(Reason.DISABLED));
+        assertThat(output.getOut()).isEmpty();
+    }
+
+    @Test
+    void aLeaseIsClosedOnceHoweverOftenItIsAskedTo() {
+        ProxyRouter router = new ProxyRouter(settings().build());
+        StepVerifier.create(router.lease(target("binance", ConnectionType.HTTP), List.of()))
+                .assertNext(lease ->
+                        IntStream.range(0, 3).forEach(i -> lease.close(new Outcome.Succeeded(Duration.ofMillis(i)))))
+                .verifyComplete();
+    }
+
+    @Test
+    void theSummaryMasksAndWarnsOfAForgottenType(CapturedOutput output) {
+        ProxySettings settings = ProxySettings.builder()
+                .directFallback(DirectFallback.ALWAYS)
+                .exchange("binance", exchange -> exchange.proxy(ConnectionType.WEBSOCKET, ProxyEntry.of(B)))
+                .exchange("kraken", exchange -> exchange.proxy(ConnectionType.HTTP, ProxyEntry.of(A))
+                        .proxy(ConnectionType.WEBSOCKET, ProxyEntry.directly()))
+                .build();
+        Objects.requireNonNull(new ProxyRouter(settings));
+        assertThat(output)
+                .contains("binance: http DIRECT (not configured), websocket via socks5://***@b:2 (exchange)")
+                .contains("kraken: http via http://a:1 (exchange), websocket DIRECT (configured)")
+                .contains("the other connects DIRECTLY: binance.")
+                .contains("direct-fallback is always")
+                .doesNotContain("C4NARY");
+    }
+}
