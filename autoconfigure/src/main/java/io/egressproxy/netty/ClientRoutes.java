@@ -38,9 +38,13 @@ public final class ClientRoutes implements AutoCloseable {
      * @param loops where names are resolved that must be resolved here
      */
     public ClientRoutes(ProxyRouter router, ProxySslContexts tls, LoopResources loops) {
+        this(router, tls, new NameResolution(loops));
+    }
+
+    ClientRoutes(ProxyRouter router, ProxySslContexts tls, NameResolution names) {
         this.router = router;
         this.tls = tls;
-        this.names = new NameResolution(loops);
+        this.names = names;
     }
 
     /**

@@ -44,9 +44,19 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
         }
     }
 
+    /**
+     * A proxy that has not failed yet: some addresses of its name are left.
+     *
+     * @param proxy the proxy
+     * @param addresses those left, at least one
+     * @param deadlineNanos when the time for the proxy as a whole is up, by {@link System#nanoTime()}
+     */
+    record PartlyTried(ProxyUrl proxy, List<InetSocketAddress> addresses, long deadlineNanos) {}
+
     private final InetSocketAddress target;
     private final List<ProxyUrl> tried = new ArrayList<>();
     private final List<ProxyConnectionException.Attempt> failures = new ArrayList<>();
+    private @Nullable PartlyTried partlyTried;
     private List<InetSocketAddress> directAddresses = List.of();
     private int started;
     private @Nullable Throwable end;
@@ -81,6 +91,18 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
     void failed(ProxyConnectionException.Attempt attempt) {
         tried.add(attempt.proxy());
         failures.add(attempt);
+    }
+
+    /** What is left of a proxy that was begun, or null if that is another proxy or none. */
+    @Nullable
+    PartlyTried takePartlyTried(ProxyUrl proxy) {
+        PartlyTried begun = partlyTried;
+        partlyTried = null;
+        return begun != null && begun.proxy().equals(proxy) ? begun : null;
+    }
+
+    void partlyTried(PartlyTried proxy) {
+        this.partlyTried = proxy;
     }
 
     /** No further attempt makes sense, for this reason. */

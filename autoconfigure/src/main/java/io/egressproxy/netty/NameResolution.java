@@ -22,7 +22,7 @@ import reactor.netty.transport.NameResolverProvider;
  * <p>Look-ups run on an event loop of these resources, whatever loop the asking channel lives on: a client may bring loops
  * of another transport, on which a resolver made for this one could not open its sockets.
  */
-final class NameResolution implements AutoCloseable {
+class NameResolution implements AutoCloseable {
     private final DnsAddressResolverGroup resolvers;
     private final EventLoop loop;
 

@@ -155,38 +155,58 @@ final class RoutingHandler extends ChannelDuplexHandler {
             ProxyTarget wanted,
             UseProxy use) {
         stage = ConnectionStage.TCP;
-        long timeoutMillis = use.timeout().toMillis();
+        ConnectionPlan.PartlyTried begun = connection.takePartlyTried(use.proxy());
+        long deadlineNanos = begun == null ? startNanos + use.timeout().toNanos() : begun.deadlineNanos();
         deadline = ctx.executor()
                 .schedule(
-                        () -> proxyFailed(ctx, use, new TimeoutException("after " + timeoutMillis + " ms")),
-                        timeoutMillis,
-                        TimeUnit.MILLISECONDS);
-        // the proxy's limit rules, also where the client's own for plain connections is shorter or longer
-        ctx.channel().config().setConnectTimeoutMillis((int) timeoutMillis + 1_000);
+                        () -> proxyFailed(ctx, use, new TimeoutException("time for the proxy is up")),
+                        deadlineNanos - System.nanoTime(),
+                        TimeUnit.NANOSECONDS);
+        if (begun != null) {
+            address(ctx, local, connection, wanted, use, begun);
+            return;
+        }
         ProxyUrl proxy = use.proxy();
-        InetSocketAddress address = InetSocketAddress.createUnresolved(
-                connection.target().getHostString(), connection.target().getPort());
-        route.names().resolve(ctx.channel(), proxy.host(), proxy.port(), (proxyAddresses, unknownProxy) -> {
+        route.names().resolve(ctx.channel(), proxy.host(), proxy.port(), (addresses, unknown) -> {
             if (state != State.CONNECTING) {
                 return;
             }
-            if (unknownProxy != null) {
-                proxyFailed(ctx, use, unknownProxy);
-            } else if (proxy.scheme() == ProxyUrl.Scheme.SOCKS4) {
-                route.names()
-                        .resolveIpv4(
-                                ctx.channel(), address.getHostString(), address.getPort(), (ipv4, unknownTarget) -> {
-                                    if (state != State.CONNECTING) {
-                                        return;
-                                    }
-                                    if (unknownTarget != null) {
-                                        targetUnknown(ctx, connection, wanted, unknownTarget);
-                                    } else {
-                                        tunnel(ctx, local, use, proxyAddresses.get(0), ipv4.get(0));
-                                    }
-                                });
+            if (unknown != null) {
+                proxyFailed(ctx, use, unknown);
             } else {
-                tunnel(ctx, local, use, proxyAddresses.get(0), address);
+                address(
+                        ctx,
+                        local,
+                        connection,
+                        wanted,
+                        use,
+                        new ConnectionPlan.PartlyTried(proxy, addresses, deadlineNanos));
+            }
+        });
+    }
+
+    /** The address that goes to the proxy is the target's name, but for plain SOCKS 4, which carries none. */
+    private void address(
+            ChannelHandlerContext ctx,
+            @Nullable SocketAddress local,
+            ConnectionPlan connection,
+            ProxyTarget wanted,
+            UseProxy use,
+            ConnectionPlan.PartlyTried proxy) {
+        String host = connection.target().getHostString();
+        int port = connection.target().getPort();
+        if (use.proxy().scheme() != ProxyUrl.Scheme.SOCKS4) {
+            tunnel(ctx, local, connection, use, proxy, InetSocketAddress.createUnresolved(host, port));
+            return;
+        }
+        route.names().resolveIpv4(ctx.channel(), host, port, (addresses, unknown) -> {
+            if (state != State.CONNECTING) {
+                return;
+            }
+            if (unknown != null) {
+                targetUnknown(ctx, connection, wanted, unknown);
+            } else {
+                tunnel(ctx, local, connection, use, proxy, addresses.get(0));
             }
         });
     }
@@ -194,21 +214,39 @@ final class RoutingHandler extends ChannelDuplexHandler {
     private void tunnel(
             ChannelHandlerContext ctx,
             @Nullable SocketAddress local,
+            ConnectionPlan connection,
             UseProxy use,
-            InetSocketAddress proxyAddress,
+            ConnectionPlan.PartlyTried proxy,
             InetSocketAddress address) {
+        List<InetSocketAddress> addresses = proxy.addresses();
         try {
-            tunnel = Tunnel.install(ctx, use, proxyAddress, route.tls());
+            tunnel = Tunnel.install(ctx, use, addresses.get(0), route.tls());
         } catch (SSLException | RuntimeException unusable) {
             proxyFailed(ctx, use, unusable, FaultClassifier.noTlsContext());
             return;
         }
+        // the proxy's limit rules, also where the client's own for plain connections is shorter or longer; each address
+        // that is left gets its share of it
+        long leftMillis = TimeUnit.NANOSECONDS.toMillis(proxy.deadlineNanos() - System.nanoTime());
+        ctx.channel().config().setConnectTimeoutMillis((int)
+                Math.max(1, addresses.size() > 1 ? leftMillis / addresses.size() : leftMillis + 1_000));
         ChannelPromise tcp = ctx.newPromise();
         tcp.addListener(done -> {
-            if (!done.isSuccess()) {
+            if (done.isSuccess()) {
+                if (stage == ConnectionStage.TCP) {
+                    stage = use.proxy().scheme() == ProxyUrl.Scheme.HTTPS
+                            ? ConnectionStage.TLS
+                            : ConnectionStage.HANDSHAKE;
+                }
+            } else if (addresses.size() > 1 && !closedHere && state == State.CONNECTING) {
+                connection.partlyTried(new ConnectionPlan.PartlyTried(
+                        use.proxy(), addresses.subList(1, addresses.size()), proxy.deadlineNanos()));
+                if (lease != null) {
+                    lease.close(new Outcome.Cancelled());
+                }
+                fail(ctx, done.cause());
+            } else {
                 proxyFailed(ctx, use, done.cause());
-            } else if (stage == ConnectionStage.TCP) {
-                stage = use.proxy().scheme() == ProxyUrl.Scheme.HTTPS ? ConnectionStage.TLS : ConnectionStage.HANDSHAKE;
             }
         });
         ctx.connect(address, local, tcp); // Netty's proxy handler puts the proxy's address in its place

@@ -4,11 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
+import static org.mockito.Mockito.mock;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.ProxyUrl;
 import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
@@ -18,7 +20,9 @@ import io.egressproxy.testkit.FaultyProxy;
 import io.egressproxy.testkit.ProxyKind;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
+import io.egressproxy.testkit.SynBlackHole;
 import io.egressproxy.testkit.TargetServer;
+import io.netty.channel.Channel;
 import io.netty.resolver.DefaultAddressResolverGroup;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -31,6 +35,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
@@ -39,7 +45,9 @@ import reactor.core.publisher.Mono;
 import reactor.netty.DisposableServer;
 import reactor.netty.http.Http3SslContextSpec;
 import reactor.netty.http.HttpProtocol;
+import reactor.netty.http.HttpResources;
 import reactor.netty.http.client.HttpClient;
+import reactor.netty.http.client.HttpClientMetricsRecorder;
 import reactor.netty.http.server.HttpServer;
 import reactor.netty.transport.ProxyProvider;
 import reactor.util.retry.Retry;
@@ -306,6 +314,56 @@ class ConnectionLifecycleTests {
                     .contains(second.egressAddress());
         } finally {
             redirecting.disposeNow();
+        }
+        assertNothingDirect();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, refused at once", "2, black hole"})
+    void aProxyIsTriedAtEachAddressOfItsName(int dead, String how) throws IOException {
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy()
+                .defaultProxy(ConnectionType.HTTP, ProxyEntry.of(ProxyUrl.parse("socks5://feed:x@many.test:1"), 3))
+                .build();
+        RunningProxy good = lab.proxy(ProxyKind.MICROSOCKS_SOCKS5);
+        try (SynBlackHole hole = SynBlackHole.open()) {
+            InetSocketAddress bad = dead == 1
+                    ? new InetSocketAddress("127.0.0.1", FaultyProxy.closedPort())
+                    : new InetSocketAddress(hole.host(), hole.port());
+            NameResolution names = new NameResolution(HttpResources.get()) {
+                @Override
+                void resolve(Channel channel, String host, int port, Callback callback) {
+                    callback.accept(
+                            List.of(
+                                    bad,
+                                    new InetSocketAddress("127.0.0.1", FaultyProxy.closedPort()),
+                                    new InetSocketAddress(good.host(), good.port())),
+                            null);
+                }
+            };
+            try (ClientRoutes routes = new ClientRoutes(
+                    new ProxyRouter(settings), bundle -> lab.certificates().nettyClientContext(), names)) {
+                HttpClient client = routes.byHost(
+                        HttpClient.newConnection()
+                                .secure(spec ->
+                                        spec.sslContext(lab.certificates().nettyClientContext())),
+                        ConnectionType.HTTP);
+                assertThat(whoami(client, target.url("https", "/whoami")))
+                        .as(how)
+                        .contains(good.egressAddress());
+            }
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void metricsOfReactorNettyDoNotMakeItResolveTheTarget() {
+        lab.assumeProxyOnlyNames(first);
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = routed.injector.customize(
+                    routed.plain().metrics(true, () -> mock(HttpClientMetricsRecorder.class), uri -> "uri"), "binance");
+            assertThat(whoami(client, target.url("https", ProxyLab.PROXY_ONLY_NAME, "/whoami")))
+                    .contains(first.egressAddress());
         }
         assertNothingDirect();
     }
