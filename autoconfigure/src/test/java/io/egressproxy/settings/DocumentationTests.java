@@ -1,0 +1,75 @@
+package io.egressproxy.settings;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+
+/** The documentation's examples are settings that work. */
+class DocumentationTests {
+    private static final Pattern BLOCK = Pattern.compile("```(yaml|shell)\\n(.*?)```", Pattern.DOTALL);
+    private static final Pattern EXPORT = Pattern.compile("(?m)^export (\\w+)=[\"']?(.*?)[\"']?$");
+
+    private record Example(Path page, String language, String text) {}
+
+    private static List<Example> examples() {
+        Path root = Path.of("..");
+        try (Stream<Path> docs = Files.list(root.resolve("docs"))) {
+            return Stream.concat(Stream.of(root.resolve("README.md")), docs)
+                    .filter(page -> page.toString().endsWith(".md"))
+                    .sorted()
+                    .flatMap(page -> blocks(page).stream())
+                    .toList();
+        } catch (IOException unreadable) {
+            throw new UncheckedIOException(unreadable);
+        }
+    }
+
+    private static List<Example> blocks(Path page) {
+        try {
+            return BLOCK.matcher(Files.readString(page))
+                    .results()
+                    .map(block -> new Example(page, block.group(1), block.group(2)))
+                    .toList();
+        } catch (IOException unreadable) {
+            throw new UncheckedIOException(unreadable);
+        }
+    }
+
+    @TestFactory
+    Stream<DynamicTest> everyYamlExampleBinds() {
+        return examples().stream()
+                .filter(example -> example.language().equals("yaml"))
+                .map(example -> DynamicTest.dynamicTest(
+                        example.page() + ": "
+                                + example.text().lines().findFirst().orElse(""),
+                        () -> assertThatCode(() -> Yaml.bind(example.text())).doesNotThrowAnyException()));
+    }
+
+    @Test
+    void theExamplesOfEnvironmentVariablesBind() {
+        Map<String, Object> variables = new HashMap<>();
+        examples().stream().map(example -> EXPORT.matcher(example.text())).forEach(matcher -> matcher.results()
+                .forEach(export -> variables.put(export.group(1), export.group(2))));
+        assertThat(variables).hasSize(4);
+        ProxySettings settings = Yaml.bind("", variables);
+        assertThat(settings.enabled()).isTrue();
+        assertThat(settings.exchanges()).hasSize(2);
+    }
+
+    @Test
+    void thereAreExamples() {
+        assertThat(examples()).hasSizeGreaterThan(8);
+    }
+}
