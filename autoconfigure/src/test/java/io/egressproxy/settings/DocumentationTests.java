@@ -5,20 +5,27 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import javax.tools.Diagnostic;
+import javax.tools.DiagnosticCollector;
+import javax.tools.JavaFileObject;
+import javax.tools.SimpleJavaFileObject;
+import javax.tools.ToolProvider;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /** The documentation's examples are settings that work. */
 class DocumentationTests {
-    private static final Pattern BLOCK = Pattern.compile("```(yaml|shell)\\n(.*?)```", Pattern.DOTALL);
+    private static final Pattern BLOCK = Pattern.compile("```(yaml|shell|java)\\n(.*?)```", Pattern.DOTALL);
     private static final Pattern EXPORT = Pattern.compile("(?m)^export (\\w+)=[\"']?(.*?)[\"']?$");
 
     private record Example(Path page, String language, String text) {}
@@ -66,6 +73,44 @@ class DocumentationTests {
         ProxySettings settings = Yaml.bind("", variables);
         assertThat(settings.enabled()).isTrue();
         assertThat(settings.exchanges()).hasSize(2);
+    }
+
+    @TestFactory
+    Stream<DynamicTest> everyJavaExampleCompiles() {
+        return examples().stream()
+                .filter(example -> example.language().equals("java"))
+                .map(example ->
+                        DynamicTest.dynamicTest(example.page().toString(), () -> assertThat(compile(example.text()))
+                                .isEmpty()));
+    }
+
+    private static List<String> compile(String example) throws IOException {
+        String imports = Stream.of(
+                        "io.egressproxy.*",
+                        "io.egressproxy.settings.*",
+                        "org.springframework.context.annotation.*",
+                        "org.springframework.web.reactive.function.client.*",
+                        "org.springframework.web.reactive.socket.client.*",
+                        "reactor.netty.http.client.HttpClient")
+                .map(name -> "import " + name + ";\n")
+                .collect(Collectors.joining());
+        JavaFileObject source =
+                new SimpleJavaFileObject(URI.create("string:///Example.java"), JavaFileObject.Kind.SOURCE) {
+                    @Override
+                    public CharSequence getCharContent(boolean ignoreEncodingErrors) {
+                        return imports + example;
+                    }
+                };
+        DiagnosticCollector<JavaFileObject> problems = new DiagnosticCollector<>();
+        List<String> options = List.of(
+                "-proc:none", "-d", Files.createTempDirectory("examples").toString());
+        ToolProvider.getSystemJavaCompiler()
+                .getTask(null, null, problems, options, null, List.of(source))
+                .call();
+        return problems.getDiagnostics().stream()
+                .filter(problem -> problem.getKind() == Diagnostic.Kind.ERROR)
+                .map(Object::toString)
+                .toList();
     }
 
     @Test
