@@ -1,0 +1,9 @@
+/**
+ * Two proxies in the same JVM, a SOCKS5 proxy with credentials and an HTTP CONNECT proxy, that can be stopped and
+ * started. They alone know what the {@code *.test} names mean, so a client that resolves names itself, or goes around
+ * the proxy, fails.
+ */
+@NullMarked
+package io.egressproxy.sample.localproxy;
+
+import org.jspecify.annotations.NullMarked;

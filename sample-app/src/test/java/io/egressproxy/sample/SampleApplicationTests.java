@@ -1,0 +1,209 @@
+package io.egressproxy.sample;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.springframework.beans.factory.annotation.Autowired;
+import org.springframework.boot.test.context.SpringBootTest;
+import org.springframework.boot.test.context.SpringBootTest.WebEnvironment;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.test.context.DynamicPropertyRegistry;
+import org.springframework.test.context.DynamicPropertySource;
+import org.springframework.test.util.TestSocketUtils;
+import org.springframework.test.web.reactive.server.WebTestClient;
+
+/** The default profile: what the targets see while proxies come and go. */
+@SpringBootTest(webEnvironment = WebEnvironment.RANDOM_PORT)
+@ExtendWith(OutputCaptureExtension.class)
+@Timeout(120)
+class SampleApplicationTests {
+
+    private static final Duration LIMIT = Duration.ofSeconds(30);
+    private static final int EXCHANGE_PORT = TestSocketUtils.findAvailableTcpPort();
+    private static final int SOCKS5_PORT = TestSocketUtils.findAvailableTcpPort();
+    private static final int HTTP_PORT = TestSocketUtils.findAvailableTcpPort();
+
+    private static final String HTTP_LOCAL = "proxy \"http-local\"";
+    private static final String SOCKS5_LOCAL = "proxy \"socks5-local\"";
+    private static final Map<String, String> EXPECTED = Map.of(
+            "binance http", HTTP_LOCAL,
+            "binance websocket", SOCKS5_LOCAL,
+            "coinbase http", SOCKS5_LOCAL,
+            "coinbase websocket", SOCKS5_LOCAL);
+
+    @Autowired
+    private WebTestClient app;
+
+    @DynamicPropertySource
+    static void freePorts(DynamicPropertyRegistry registry) {
+        registry.add("sample.local-exchange.port", () -> EXCHANGE_PORT);
+        registry.add("sample.local-proxies.socks5-port", () -> SOCKS5_PORT);
+        registry.add("sample.local-proxies.http-port", () -> HTTP_PORT);
+    }
+
+    /** The parts of a feed's JSON that matter here. */
+    record Feed(
+            String exchange,
+            String connectionType,
+            @Nullable String price,
+            @Nullable String seenFrom,
+            long ticks,
+            String state,
+            @Nullable String lastError) {
+
+        String key() {
+            return exchange + " " + connectionType;
+        }
+    }
+
+    @BeforeEach
+    void everythingRuns() {
+        command("socks5-local", "start");
+        command("http-local", "start");
+        awaitTicksOfAll();
+    }
+
+    @AfterEach
+    void neverDirectAndNoPasswordAnywhere(CapturedOutput output) {
+        assertThat(output).doesNotContain("via DIRECT").doesNotContain("s3cret");
+    }
+
+    private Map<String, Feed> feeds() {
+        List<Feed> feeds = app.get()
+                .uri("/feeds")
+                .exchange()
+                .expectStatus()
+                .isOk()
+                .expectBodyList(Feed.class)
+                .returnResult()
+                .getResponseBody();
+        assertThat(feeds).isNotNull().allSatisfy(feed -> assertThat(
+                        feed.seenFrom() == null ? EXPECTED.get(feed.key()) : feed.seenFrom())
+                .as("whom the target of %s saw", feed.key())
+                .isEqualTo(EXPECTED.get(feed.key())));
+        return feeds.stream().collect(Collectors.toMap(Feed::key, feed -> feed));
+    }
+
+    private void command(String proxy, String command) {
+        app.post()
+                .uri("/local-proxies/{proxy}/{command}", proxy, command)
+                .exchange()
+                .expectStatus()
+                .isOk()
+                .expectBody()
+                .jsonPath("$.running")
+                .isEqualTo(command.equals("start"));
+    }
+
+    /** Two more ticks of each of these, counted from now: no old news. */
+    private void awaitTicks(Set<String> keys) {
+        Map<String, Feed> before = feeds();
+        await().atMost(LIMIT).untilAsserted(() -> assertThat(feeds().values())
+                .filteredOn(feed -> keys.contains(feed.key()))
+                .hasSize(keys.size())
+                .allSatisfy(feed -> {
+                    assertThat(feed.state()).isEqualTo("ok");
+                    assertThat(feed.ticks())
+                            .isGreaterThan(before.get(feed.key()).ticks() + 1);
+                    assertThat(feed.price()).isNotNull();
+                    assertThat(feed.seenFrom()).isEqualTo(EXPECTED.get(feed.key()));
+                }));
+    }
+
+    private void awaitTicksOfAll() {
+        awaitTicks(EXPECTED.keySet());
+    }
+
+    private void awaitFailure(String key, String proxy) {
+        String exchange = key.substring(0, key.indexOf(' '));
+        await().atMost(LIMIT).untilAsserted(() -> {
+            Feed feed = feeds().get(key);
+            assertThat(feed.state()).isEqualTo("failing");
+            assertThat(feed.lastError())
+                    .contains("exchange '" + exchange + "'")
+                    .contains(proxy)
+                    .doesNotContain("s3cret")
+                    .doesNotContain("feed:");
+        });
+    }
+
+    @Test
+    void everyFeedTicksThroughItsProxyAsTheTargetSawIt(CapturedOutput output) {
+        assertThat(feeds()).containsOnlyKeys(EXPECTED.keySet());
+
+        await().atMost(LIMIT).untilAsserted(() -> assertThat(output)
+                .containsPattern("binance   http      BTC-USDT \\d+\\.\\d\\d  via " + HTTP_LOCAL)
+                .containsPattern("binance   websocket BTC-USDT \\d+\\.\\d\\d  via " + SOCKS5_LOCAL)
+                .containsPattern("coinbase  http      BTC-USDT \\d+\\.\\d\\d  via " + SOCKS5_LOCAL)
+                .containsPattern("coinbase  websocket BTC-USDT \\d+\\.\\d\\d  via " + SOCKS5_LOCAL));
+    }
+
+    @Test
+    void withoutTheHttpProxyItsFeedAloneFailsAndHealsWithoutARestart() {
+        command("http-local", "stop");
+
+        awaitFailure("binance http", "http://127.0.0.1:" + HTTP_PORT);
+        awaitTicks(Set.of("binance websocket", "coinbase http", "coinbase websocket"));
+        assertThat(feeds().get("binance http").state()).isEqualTo("failing");
+
+        command("http-local", "start");
+
+        awaitTicksOfAll();
+    }
+
+    @Test
+    void withoutTheSocks5ProxyItsFeedsFailAndHealWithoutARestart(CapturedOutput output) {
+        command("socks5-local", "stop");
+
+        String masked = "socks5://***@127.0.0.1:" + SOCKS5_PORT;
+        awaitFailure("binance websocket", masked);
+        awaitFailure("coinbase http", masked);
+        awaitFailure("coinbase websocket", masked);
+        awaitTicks(Set.of("binance http"));
+        await().atMost(LIMIT)
+                .untilAsserted(() -> assertThat(output.getOut().lines()).anySatisfy(line -> assertThat(line)
+                        .contains("coinbase  websocket FAILING for ")
+                        .contains(masked)));
+
+        command("socks5-local", "start");
+
+        awaitTicksOfAll();
+        assertThat(output).containsPattern("coinbase  websocket ok again after \\d+ s, via " + SOCKS5_LOCAL);
+    }
+
+    @Test
+    void listsTheLocalProxiesAndKnowsNoOthers() {
+        app.get()
+                .uri("/local-proxies")
+                .exchange()
+                .expectStatus()
+                .isOk()
+                .expectBody()
+                .json(
+                        """
+                        [{"name": "socks5-local", "url": "socks5://127.0.0.1:%d", "running": true},
+                         {"name": "http-local", "url": "http://127.0.0.1:%d", "running": true}]
+                        """
+                                .formatted(SOCKS5_PORT, HTTP_PORT));
+        app.post().uri("/local-proxies/other/stop").exchange().expectStatus().isNotFound();
+        app.get()
+                .uri("/")
+                .exchange()
+                .expectStatus()
+                .isOk()
+                .expectBody(String.class)
+                .value(help -> assertThat(help).contains("/feeds", "/local-proxies/{name}/stop"));
+    }
+}
