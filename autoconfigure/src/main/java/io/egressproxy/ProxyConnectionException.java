@@ -33,6 +33,7 @@ public final class ProxyConnectionException extends ConnectException {
 
     private final transient ProxyTarget target;
     private final transient List<Attempt> attempts;
+    private final @Nullable String reason;
 
     /**
      * A failed connection.
@@ -47,6 +48,7 @@ public final class ProxyConnectionException extends ConnectException {
         super(message(target, attempts, reason));
         this.target = target;
         this.attempts = List.copyOf(attempts);
+        this.reason = reason;
         if (cause != null) {
             initCause(cause);
         }
@@ -76,6 +78,15 @@ public final class ProxyConnectionException extends ConnectException {
      */
     public List<Attempt> attempts() {
         return attempts;
+    }
+
+    /**
+     * Why no (other) proxy was tried.
+     *
+     * @return the reason in words, or null
+     */
+    public @Nullable String reason() {
+        return reason;
     }
 
     /**

@@ -2,6 +2,7 @@ package io.egressproxy.autoconfigure;
 
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyInjector;
+import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.netty.ClientRoutes;
 import io.egressproxy.netty.NettyProxyInjector;
 import io.egressproxy.netty.ProxySslContexts;
@@ -9,6 +10,7 @@ import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.ProxySettingsCustomizer;
+import java.util.Map;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
@@ -50,8 +52,8 @@ public final class EgressProxyAutoConfiguration {
 
     @Bean
     @ConditionalOnMissingBean
-    ProxyRouter proxyRouter(ProxySettings settings) {
-        return new ProxyRouter(settings);
+    ProxyRouter proxyRouter(ProxySettings settings, Map<String, ProxySelectionStrategy> strategies) {
+        return new ProxyRouter(settings, strategies::get);
     }
 
     @Bean

@@ -143,9 +143,13 @@ final class RoutingHandler extends ChannelDuplexHandler {
         // the proxies tried say more than that none is left
         Throwable reason = connection.failures().isEmpty()
                 ? refusal
-                : new ProxyConnectionException(wanted, connection.failures(), null, refusal);
+                : new ProxyConnectionException(wanted, connection.failures(), reason(refusal), refusal);
         connection.end(reason);
         fail(ctx, reason);
+    }
+
+    private static @Nullable String reason(Throwable refusal) {
+        return refusal instanceof ProxyConnectionException own ? own.reason() : null;
     }
 
     private void throughProxy(

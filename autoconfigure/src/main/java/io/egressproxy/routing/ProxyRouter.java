@@ -10,8 +10,13 @@ import io.egressproxy.ProxyDecision.Reason;
 import io.egressproxy.ProxyDecision.Refuse;
 import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyLease;
+import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
+import io.egressproxy.pool.ProxyPool;
+import io.egressproxy.pool.ProxyPool.Exhausted;
+import io.egressproxy.routing.RouteTable.Route;
+import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.ProxySettings;
 import java.time.Duration;
 import java.util.Collection;
@@ -20,7 +25,9 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
@@ -45,19 +52,33 @@ public final class ProxyRouter {
     }
 
     /**
-     * A router for these settings.
+     * A router for these settings, with the built-in strategies only.
      *
      * @param settings the settings
      */
     public ProxyRouter(ProxySettings settings) {
-        this(settings, System::nanoTime);
+        this(settings, name -> null);
     }
 
-    ProxyRouter(ProxySettings settings, LongSupplier nanoTime) {
-        this.routes = new RouteTable(settings);
+    /**
+     * A router for these settings.
+     *
+     * @param settings the settings
+     * @param strategies finds a strategy of the application's own by its name, or null
+     * @throws io.egressproxy.settings.InvalidProxySettingsException if a pool names a strategy that does not exist
+     */
+    public ProxyRouter(ProxySettings settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
+        this(settings, strategies, System::nanoTime);
+    }
+
+    ProxyRouter(
+            ProxySettings settings,
+            Function<String, @Nullable ProxySelectionStrategy> strategies,
+            LongSupplier nanoTime) {
+        this.routes = new RouteTable(settings, strategies);
         this.nanoTime = nanoTime;
         if (settings.enabled()) {
-            RouteSummary.log(settings, this::decide);
+            RouteSummary.log(settings, routes);
         }
     }
 
@@ -93,7 +114,14 @@ public final class ProxyRouter {
         if (!isEnabled()) {
             return DISABLED;
         }
-        return target.exchange().equals(ExchangeId.UNMATCHED) ? routes.decideUnmatched(target) : routes.decide(target);
+        Route route = routes.route(target);
+        if (route instanceof Route.Pooled pooled) {
+            ProxyPool.Preview next = pooled.pool().preview(target);
+            return next == null
+                    ? routes.decideExhausted(target, Exhausted.PROXIES.text())
+                    : new UseProxy(next.proxy(), next.timeout(), next.sslBundle(), pooled.source());
+        }
+        return ((Route.Fixed) route).decision();
     }
 
     /**
@@ -105,18 +133,46 @@ public final class ProxyRouter {
      */
     public Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried) {
         return Mono.defer(() -> {
-            ProxyDecision decision = decide(target);
-            if (decision instanceof UseProxy use && tried.contains(use.proxy())) {
-                decision = routes.decideExhausted(target);
-            }
-            if (decision instanceof Refuse refuse) {
+            ProxyLease lease =
+                    isEnabled() ? lease(target, tried, routes.route(target)) : new Lease(target, DISABLED, null);
+            if (lease.decision() instanceof Refuse refuse) {
                 return Mono.error(new ProxyConnectionException(target, List.of(), refuse.reason(), null));
             }
-            if (decision instanceof Direct direct && direct.reason() == Reason.FALLBACK) {
+            if (lease.decision() instanceof Direct direct && direct.reason() == Reason.FALLBACK) {
                 warnDirect(target);
             }
-            return Mono.just(new Lease(target, decision));
+            return Mono.just(lease);
         });
+    }
+
+    private ProxyLease lease(ProxyTarget target, Collection<ProxyUrl> tried, Route route) {
+        if (route instanceof Route.Pooled pooled) {
+            return lease(target, tried, pooled);
+        }
+        ProxyDecision decision = ((Route.Fixed) route).decision();
+        boolean failed = decision instanceof UseProxy use && tried.contains(use.proxy());
+        return new Lease(
+                target,
+                failed ? routes.decideExhausted(target, "no other proxy is configured for it") : decision,
+                null);
+    }
+
+    private ProxyLease lease(ProxyTarget target, Collection<ProxyUrl> tried, Route.Pooled pooled) {
+        ProxyPool pool = pooled.pool();
+        ProxyPool.Grant grant = pool.acquire(target, tried);
+        if (grant instanceof ProxyPool.Use use) {
+            return new Lease(target, new UseProxy(use.proxy(), use.timeout(), use.sslBundle(), pooled.source()), use);
+        }
+        Exhausted reason = ((ProxyPool.Grant.None) grant).reason();
+        if (reason == Exhausted.PROXIES
+                && pool.onExhausted() == OnExhausted.DEFAULT
+                && pooled.source() == ProxyDecision.Source.EXCHANGE) {
+            List<ProxyUrl> own = pool.proxies();
+            List<ProxyUrl> others =
+                    tried.stream().filter(proxy -> !own.contains(proxy)).toList();
+            return lease(target, others, routes.defaultRoute(target));
+        }
+        return new Lease(target, routes.decideExhausted(target, reason.text()), null);
     }
 
     /** At most one line a minute for each exchange; ids without routes of their own never fall back under their name. */
@@ -139,11 +195,13 @@ public final class ProxyRouter {
     private static final class Lease implements ProxyLease {
         private final ProxyTarget target;
         private final ProxyDecision decision;
+        private final ProxyPool.@Nullable Use use;
         private final AtomicBoolean closed = new AtomicBoolean();
 
-        Lease(ProxyTarget target, ProxyDecision decision) {
+        Lease(ProxyTarget target, ProxyDecision decision, ProxyPool.@Nullable Use use) {
             this.target = target;
             this.decision = decision;
+            this.use = use;
         }
 
         @Override
@@ -160,6 +218,9 @@ public final class ProxyRouter {
         public void close(Outcome outcome) {
             if (closed.compareAndSet(false, true)) {
                 log.debug("{} {} ended: {}", target, decision, outcome);
+                if (use != null) {
+                    use.close(outcome);
+                }
             }
         }
     }

@@ -6,13 +6,15 @@ import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyDecision.Direct;
 import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.routing.RouteTable.Route;
 import io.egressproxy.settings.DirectFallback;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.UnmatchedHosts;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -21,18 +23,20 @@ import org.slf4j.LoggerFactory;
 final class RouteSummary {
     private static final Logger log = LoggerFactory.getLogger(RouteSummary.class);
 
+    private static final int SHOWN = 10;
+
     private RouteSummary() {}
 
-    static void log(ProxySettings settings, Function<ProxyTarget, ProxyDecision> decide) {
+    static void log(ProxySettings settings, RouteTable table) {
         List<String> halfDirect = new ArrayList<>();
         Stream.concat(settings.exchanges().keySet().stream(), Stream.of(ExchangeId.DEFAULT))
                 .forEach(exchange -> {
-                    List<ProxyDecision> decisions = Stream.of(ConnectionType.values())
-                            .map(type -> decide.apply(ProxyTarget.of(exchange, type)))
+                    List<Route> routes = Stream.of(ConnectionType.values())
+                            .map(type -> table.route(ProxyTarget.of(exchange, type)))
                             .toList();
-                    log.info("{}: {}", exchange, line(decisions));
-                    boolean forgotten = decisions.stream().anyMatch(RouteSummary::isUnconfigured)
-                            && decisions.stream().anyMatch(UseProxy.class::isInstance);
+                    log.info("{}: {}", exchange, line(routes));
+                    boolean forgotten = routes.stream().anyMatch(RouteSummary::isUnconfigured)
+                            && routes.stream().anyMatch(RouteSummary::isProxied);
                     if (forgotten) {
                         halfDirect.add(exchange.toString());
                     }
@@ -59,14 +63,35 @@ final class RouteSummary {
         }
     }
 
-    private static boolean isUnconfigured(ProxyDecision decision) {
-        return decision instanceof Direct direct && direct.reason() == ProxyDecision.Reason.NOT_CONFIGURED;
+    private static boolean isUnconfigured(Route route) {
+        return route instanceof Route.Fixed fixed
+                && fixed.decision() instanceof Direct direct
+                && direct.reason() == ProxyDecision.Reason.NOT_CONFIGURED;
     }
 
-    private static String line(List<ProxyDecision> decisions) {
+    private static boolean isProxied(Route route) {
+        return route instanceof Route.Pooled
+                || (route instanceof Route.Fixed fixed && fixed.decision() instanceof UseProxy);
+    }
+
+    private static String line(List<Route> routes) {
         ConnectionType[] types = ConnectionType.values();
-        return Stream.iterate(0, i -> i < types.length, i -> i + 1)
-                .map(i -> types[i].id() + " " + decisions.get(i))
+        return IntStream.range(0, types.length)
+                .mapToObj(i -> types[i].id() + " " + text(routes.get(i)))
                 .collect(Collectors.joining(", "));
+    }
+
+    private static String text(Route route) {
+        if (route instanceof Route.Pooled pooled) {
+            List<ProxyUrl> proxies = pooled.pool().proxies();
+            String more = proxies.size() > SHOWN ? ", ..." : "";
+            return "via " + pooled.pool().strategy() + " of " + proxies.size() + " proxies "
+                    + proxies.stream()
+                            .limit(SHOWN)
+                            .map(ProxyUrl::toString)
+                            .collect(Collectors.joining(", ", "[", more + "]"))
+                    + " (" + pooled.source().id() + ")";
+        }
+        return ((Route.Fixed) route).decision().toString();
     }
 }

@@ -8,12 +8,16 @@ import io.egressproxy.ProxyDecision.Reason;
 import io.egressproxy.ProxyDecision.Refuse;
 import io.egressproxy.ProxyDecision.Source;
 import io.egressproxy.ProxyDecision.UseProxy;
+import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.ProxyTarget;
+import io.egressproxy.pool.ProxyPool;
 import io.egressproxy.settings.ExchangeSettings;
 import io.egressproxy.settings.HostPattern;
+import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.SettingsProblem;
 import io.egressproxy.settings.UnmatchedHosts;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -23,6 +27,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,18 +41,36 @@ final class RouteTable {
 
     private record Claim(HostPattern pattern, ExchangeId exchange) {}
 
-    private record Routes(Map<ConnectionType, ProxyDecision> byType, boolean requireProxy) {}
+    /** Where a connection type leads. */
+    sealed interface Route {
+        /** Always to the same decision. */
+        record Fixed(ProxyDecision decision) implements Route {}
+
+        /** To one of the proxies of a pool. */
+        record Pooled(ProxyPool pool, Source source) implements Route {}
+    }
+
+    private record Routes(Map<ConnectionType, Route> byType, boolean requireProxy) {}
 
     private final ProxySettings settings;
+    private final Function<String, @Nullable ProxySelectionStrategy> strategies;
+    private final Map<ConnectionType, ProxyPool> defaultPools = new EnumMap<>(ConnectionType.class);
     private final Map<ExchangeId, Routes> exchanges = new LinkedHashMap<>();
     private final Routes defaults;
     private final List<Claim> claims = new ArrayList<>();
 
-    RouteTable(ProxySettings settings) {
+    RouteTable(ProxySettings settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
         this.settings = settings;
-        this.defaults = routes(null);
+        this.strategies = strategies;
+        for (ConnectionType type : ConnectionType.values()) {
+            ProxyEntry entry = settings.defaults().entry(type);
+            if (entry != null && entry.usesPool()) {
+                defaultPools.put(type, pool("default", "proxy.default." + type.id(), type, entry));
+            }
+        }
+        this.defaults = routes(ExchangeId.DEFAULT, null);
         settings.exchanges().forEach((id, exchange) -> {
-            exchanges.put(id, routes(exchange));
+            exchanges.put(id, routes(id, exchange));
             exchange.hosts().forEach(pattern -> claims.add(new Claim(pattern, id)));
         });
         claims.sort(Comparator.comparing((Claim claim) -> !claim.pattern().isExact())
@@ -58,28 +81,32 @@ final class RouteTable {
         return settings;
     }
 
-    /** What a connection to this target does. */
-    ProxyDecision decide(ProxyTarget target) {
+    /** Where a connection to this target leads. */
+    Route route(ProxyTarget target) {
+        boolean unmatched = target.exchange().equals(ExchangeId.UNMATCHED);
+        if (unmatched && settings.unmatchedHosts() == UnmatchedHosts.DIRECT) {
+            return new Route.Fixed(new Direct(Reason.UNMATCHED_HOST));
+        }
         Routes routes = exchanges.getOrDefault(target.exchange(), defaults);
         String host = target.host();
         if (host != null && settings.noProxy().stream().anyMatch(pattern -> pattern.matches(host))) {
-            return direct(Reason.BYPASS, routes.requireProxy());
+            return new Route.Fixed(direct(Reason.BYPASS, routes.requireProxy()));
         }
         return Objects.requireNonNull(routes.byType().get(target.type()));
     }
 
-    /** What a connection does that no exchange claims. */
-    ProxyDecision decideUnmatched(ProxyTarget target) {
-        return settings.unmatchedHosts() == UnmatchedHosts.DIRECT ? new Direct(Reason.UNMATCHED_HOST) : decide(target);
+    /** Where a connection leads whose exchange's own pool is exhausted and hands over to the default. */
+    Route defaultRoute(ProxyTarget target) {
+        return Objects.requireNonNull(defaults.byType().get(target.type()));
     }
 
     /** What a connection does once no proxy is left for it. */
-    ProxyDecision decideExhausted(ProxyTarget target) {
+    ProxyDecision decideExhausted(ProxyTarget target, String reason) {
         boolean requireProxy =
                 exchanges.getOrDefault(target.exchange(), defaults).requireProxy();
         return switch (settings.directFallback()) {
             case ALWAYS -> direct(Reason.FALLBACK, requireProxy);
-            case WHEN_DIRECTED, NEVER -> new Refuse("no other proxy is configured for it");
+            case WHEN_DIRECTED, NEVER -> new Refuse(reason);
         };
     }
 
@@ -94,41 +121,53 @@ final class RouteTable {
         return null;
     }
 
-    private Routes routes(@Nullable ExchangeSettings exchange) {
+    private Routes routes(ExchangeId id, @Nullable ExchangeSettings exchange) {
         boolean requireProxy = exchange != null && exchange.requireProxy();
-        Map<ConnectionType, ProxyDecision> byType = new EnumMap<>(ConnectionType.class);
+        Map<ConnectionType, Route> byType = new EnumMap<>(ConnectionType.class);
         for (ConnectionType type : ConnectionType.values()) {
-            byType.put(type, route(exchange == null ? null : exchange.entry(type), type, requireProxy));
+            byType.put(type, route(id, exchange == null ? null : exchange.entry(type), type, requireProxy));
         }
         return new Routes(byType, requireProxy);
     }
 
-    private ProxyDecision route(@Nullable ProxyEntry own, ConnectionType type, boolean requireProxy) {
-        ProxyEntry inherited = settings.defaults().entry(type);
+    private Route route(ExchangeId id, @Nullable ProxyEntry own, ConnectionType type, boolean requireProxy) {
         boolean inherits = own == null || own.inherits();
-        ProxyEntry entry = inherits ? inherited : own;
+        ProxyEntry entry = inherits ? settings.defaults().entry(type) : own;
+        Source source = inherits ? Source.DEFAULT : Source.EXCHANGE;
         if (settings.externalService().enabled() && !settings.externalService().fallbackToEmbedded()) {
-            return new Refuse("this version asks no proxy service yet, and fallback-to-embedded is false");
+            return new Route.Fixed(
+                    new Refuse("this version asks no proxy service yet, and fallback-to-embedded is false"));
         }
         if (entry == null || entry.inherits()) {
-            return direct(Reason.NOT_CONFIGURED, requireProxy);
+            return new Route.Fixed(direct(Reason.NOT_CONFIGURED, requireProxy));
         }
         if (entry.direct()) {
-            return direct(Reason.CONFIGURED, requireProxy);
+            return new Route.Fixed(direct(Reason.CONFIGURED, requireProxy));
         }
         PoolMember member = entry.single();
         if (member == null) {
-            return new Refuse("a pool is configured for it, which this version does not serve yet; set pool-enabled:"
-                    + " false to use its url, or else the first proxy of the pool");
+            ProxyPool pool = inherits
+                    ? Objects.requireNonNull(defaultPools.get(type))
+                    : pool(id.toString(), "proxy.exchanges." + id + "." + type.id(), type, entry);
+            return new Route.Pooled(pool, source);
         }
         // a lone timeout in an entry that inherits says how long the inherited proxy may take
         Integer ownTimeout = inherits && own != null ? own.timeoutSeconds() : null;
         Integer seconds = firstNonNull(ownTimeout, member.timeoutSeconds(), entry.timeoutSeconds());
-        return new UseProxy(
+        return new Route.Fixed(new UseProxy(
                 member.url(),
                 seconds == null ? ProxyEntry.DEFAULT_TIMEOUT : Duration.ofSeconds(seconds),
                 firstNonNull(member.sslBundle(), entry.sslBundle()),
-                inherits ? Source.DEFAULT : Source.EXCHANGE);
+                source));
+    }
+
+    private ProxyPool pool(String owner, String property, ConnectionType type, ProxyEntry entry) {
+        try {
+            return new ProxyPool(owner + "/" + type.id(), entry, strategies);
+        } catch (IllegalArgumentException unknownStrategy) {
+            throw new InvalidProxySettingsException(List.of(
+                    new SettingsProblem(property + ".strategy", String.valueOf(unknownStrategy.getMessage()), null)));
+        }
     }
 
     private static ProxyDecision direct(Reason reason, boolean requireProxy) {

@@ -1,0 +1,111 @@
+package io.egressproxy.pool;
+
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.settings.PoolMember;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/** A proxy of a pool, and what its connections have told about it. */
+final class PooledProxy {
+    private static final int PENALTY = 4;
+    private static final long PENALTY_NANOS = Duration.ofSeconds(10).toNanos();
+    private static final int AMBIGUOUS_TARGETS = 3;
+    private static final long AMBIGUOUS_NANOS = Duration.ofSeconds(30).toNanos();
+    private static final long NEVER = Long.MIN_VALUE;
+
+    private final PoolMember member;
+    private final Duration timeout;
+    private final @Nullable String sslBundle;
+    private final ProxyBreaker breaker;
+    private final AtomicInteger active = new AtomicInteger();
+    private volatile long failedAtNanos = NEVER;
+    private volatile boolean spotless = true;
+    private long lastResortAtNanos = NEVER;
+    private @Nullable Map<String, Long> ambiguousTargets;
+
+    PooledProxy(PoolMember member, Duration timeout, @Nullable String sslBundle, ProxyBreaker breaker) {
+        this.member = member;
+        this.timeout = timeout;
+        this.sslBundle = sslBundle;
+        this.breaker = breaker;
+    }
+
+    ProxyUrl url() {
+        return member.url();
+    }
+
+    double weight() {
+        return member.weight();
+    }
+
+    Duration timeout() {
+        return timeout;
+    }
+
+    @Nullable
+    String sslBundle() {
+        return sslBundle;
+    }
+
+    ProxyBreaker breaker() {
+        return breaker;
+    }
+
+    AtomicInteger active() {
+        return active;
+    }
+
+    /** Open connections, and four more right after a failure, fading over ten seconds. */
+    int load(long nowNanos) {
+        long failedAt = failedAtNanos;
+        long age = failedAt == NEVER ? PENALTY_NANOS : nowNanos - failedAt;
+        int penalty = age >= PENALTY_NANOS ? 0 : (int) (PENALTY - PENALTY * age / PENALTY_NANOS);
+        return active.get() + penalty;
+    }
+
+    /** Whether anything would change if it succeeded; spares the lock for the ordinary case. */
+    boolean isSpotless() {
+        return spotless;
+    }
+
+    /** Guarded by the pool, as all below. */
+    void failed(long nowNanos) {
+        failedAtNanos = nowNanos;
+        spotless = false;
+    }
+
+    void succeeded() {
+        spotless = true;
+        ambiguousTargets = null;
+    }
+
+    /** Whether a failure that may be the target's has now been seen for so many targets that it must be the proxy's. */
+    boolean ambiguous(String target, long nowNanos) {
+        Map<String, Long> targets = ambiguousTargets;
+        if (targets == null) {
+            targets = new LinkedHashMap<>();
+            ambiguousTargets = targets;
+        }
+        spotless = false;
+        targets.values().removeIf(seen -> nowNanos - seen > AMBIGUOUS_NANOS);
+        targets.put(target, nowNanos);
+        boolean proven = targets.size() >= AMBIGUOUS_TARGETS;
+        if (proven) {
+            ambiguousTargets = null;
+        }
+        return proven;
+    }
+
+    /** Takes the one try a second that a proxy gets while all of the pool are out. */
+    boolean tryLastResort(long nowNanos) {
+        if (lastResortAtNanos != NEVER
+                && nowNanos - lastResortAtNanos < Duration.ofSeconds(1).toNanos()) {
+            return false;
+        }
+        lastResortAtNanos = nowNanos;
+        return true;
+    }
+}

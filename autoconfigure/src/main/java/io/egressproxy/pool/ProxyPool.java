@@ -1,0 +1,426 @@
+package io.egressproxy.pool;
+
+import io.egressproxy.ConnectionStage;
+import io.egressproxy.Outcome;
+import io.egressproxy.ProxySelectionStrategy;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.settings.OnExhausted;
+import io.egressproxy.settings.PoolMember;
+import io.egressproxy.settings.ProxyEntry;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.DoubleSupplier;
+import java.util.function.Function;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The proxies of one entry. A connection takes a {@link Use} of one of them and reports how it ended; the pool leaves out those
+ * that fail.
+ *
+ * <p>Thread-safe. Taking a use reads one volatile snapshot and takes no lock as long as no proxy is left out; changes of state
+ * are rare, are made under one lock, and publish a new snapshot.
+ */
+public final class ProxyPool {
+    private static final Logger log = LoggerFactory.getLogger(ProxyPool.class);
+    private static final int BLACK_HOLE_FAILURES = 2;
+    private static final Duration PERMIT_SLACK = Duration.ofSeconds(1);
+
+    private final String name;
+    private final ProxyEntry settings;
+    private final ProxySelectionStrategy strategy;
+    private final LongSupplier nanoTime;
+    private final RetryBudget retries;
+    private final List<PooledProxy> proxies;
+    private final Object lock = new Object();
+    private volatile PoolSnapshot usable;
+    private volatile boolean complete = true;
+    private volatile long probeAtNanos;
+
+    /** Why a connection gets no proxy. */
+    public enum Exhausted {
+        /** It has tried as many as {@code max-attempts} allows. */
+        ATTEMPTS("max-attempts proxies of the pool were tried"),
+        /** Further attempts are limited to a share of the first ones, and that share is used up. */
+        RETRY_BUDGET("the pool's budget for further attempts is used up"),
+        /** All of the pool were tried or are left out for their failures. */
+        PROXIES("no other proxy of the pool is usable");
+
+        private final String text;
+
+        Exhausted(String text) {
+            this.text = text;
+        }
+
+        /**
+         * The reason in words.
+         *
+         * @return for an exception's message
+         */
+        public String text() {
+            return text;
+        }
+    }
+
+    /** What a connection gets: a use of a proxy, or the reason why it gets none. */
+    public sealed interface Grant {
+        /**
+         * No proxy.
+         *
+         * @param reason why
+         */
+        record None(Exhausted reason) implements Grant {}
+    }
+
+    /** One use of a proxy; close it when its connection has ended. */
+    public final class Use implements Grant {
+        private final PooledProxy proxy;
+        private final ProxyTarget target;
+        private final Duration timeout;
+        private final boolean probe;
+        private final AtomicBoolean closed = new AtomicBoolean();
+
+        private Use(PooledProxy proxy, ProxyTarget target, Duration timeout, boolean probe) {
+            this.proxy = proxy;
+            this.target = target;
+            this.timeout = timeout;
+            this.probe = probe;
+            proxy.active().incrementAndGet();
+        }
+
+        /**
+         * The proxy to connect through.
+         *
+         * @return its URL
+         */
+        public ProxyUrl proxy() {
+            return proxy.url();
+        }
+
+        /**
+         * How long connecting to it and its handshake may take.
+         *
+         * @return {@code attempt-timeout} while others are left to try, or else the proxy's own limit
+         */
+        public Duration timeout() {
+            return timeout;
+        }
+
+        /**
+         * The SSL bundle for it.
+         *
+         * @return the name, or null for the JVM's trust
+         */
+        public @Nullable String sslBundle() {
+            return proxy.sslBundle();
+        }
+
+        /**
+         * Reports how it ended; later calls do nothing.
+         *
+         * @param outcome how
+         */
+        public void close(Outcome outcome) {
+            if (closed.compareAndSet(false, true)) {
+                proxy.active().decrementAndGet();
+                report(proxy, target, probe, outcome);
+            }
+        }
+    }
+
+    /**
+     * A pool whose proxies are all usable.
+     *
+     * @param name what it is called in logs, for example {@code binance/http}
+     * @param settings an entry that uses its pool
+     * @param strategies finds a strategy that is not built in by its name, or null
+     * @throws IllegalArgumentException if there is no such strategy; the message has the name
+     */
+    public ProxyPool(String name, ProxyEntry settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
+        this(name, settings, strategies, System::nanoTime, () -> ThreadLocalRandom.current()
+                .nextDouble());
+    }
+
+    ProxyPool(
+            String name,
+            ProxyEntry settings,
+            Function<String, @Nullable ProxySelectionStrategy> strategies,
+            LongSupplier nanoTime,
+            DoubleSupplier random) {
+        this.name = name;
+        this.settings = settings;
+        this.nanoTime = nanoTime;
+        this.retries = new RetryBudget(nanoTime);
+        ProxySelectionStrategy builtIn = BuiltInStrategies.named(settings.strategy());
+        ProxySelectionStrategy chosen = builtIn != null ? builtIn : strategies.apply(settings.strategy());
+        if (chosen == null) {
+            throw new IllegalArgumentException("there is no strategy '" + settings.strategy() + "': use round_robin,"
+                    + " random, least_connections, or the name of a ProxySelectionStrategy bean");
+        }
+        this.strategy = chosen;
+        this.proxies = Objects.requireNonNull(settings.pool()).stream()
+                .filter(PoolMember::enabled)
+                .map(member -> pooled(member, random))
+                .toList();
+        this.usable = new PoolSnapshot(proxies, nanoTime);
+    }
+
+    private PooledProxy pooled(PoolMember member, DoubleSupplier random) {
+        Integer seconds = member.timeoutSeconds() != null ? member.timeoutSeconds() : settings.timeoutSeconds();
+        Duration timeout = seconds == null ? ProxyEntry.DEFAULT_TIMEOUT : Duration.ofSeconds(seconds);
+        String sslBundle = member.sslBundle() != null ? member.sslBundle() : settings.sslBundle();
+        ProxyBreaker breaker = new ProxyBreaker(settings.circuitBreaker(), timeout.plus(PERMIT_SLACK), random);
+        return new PooledProxy(member, timeout, sslBundle, breaker);
+    }
+
+    /**
+     * What the pool is called.
+     *
+     * @return for example {@code binance/http}
+     */
+    public String name() {
+        return name;
+    }
+
+    /**
+     * What happens to a connection when the pool has no usable proxy.
+     *
+     * @return the configured behaviour
+     */
+    public OnExhausted onExhausted() {
+        return settings.onExhausted();
+    }
+
+    /**
+     * How proxies are chosen.
+     *
+     * @return the strategy's name
+     */
+    public String strategy() {
+        return settings.strategy();
+    }
+
+    /**
+     * The proxies of the pool that are configured to be used.
+     *
+     * @return in the order written
+     */
+    public List<ProxyUrl> proxies() {
+        return proxies.stream().map(PooledProxy::url).toList();
+    }
+
+    /**
+     * A use of a proxy for a connection that is about to be opened.
+     *
+     * @param target where the connection goes
+     * @param tried the proxies that have failed for it
+     * @return the use, or why there is none
+     */
+    public Grant acquire(ProxyTarget target, Collection<ProxyUrl> tried) {
+        if (tried.isEmpty()) {
+            retries.attempted();
+        } else if (tried.size() >= settings.maxAttempts()) {
+            return new Grant.None(Exhausted.ATTEMPTS);
+        } else if (!retries.tryRetry()) {
+            return new Grant.None(Exhausted.RETRY_BUDGET);
+        }
+        if (!complete && nanoTime.getAsLong() - probeAtNanos >= 0) {
+            Use probe = probe(target, tried);
+            if (probe != null) {
+                return probe;
+            }
+        }
+        PoolSnapshot candidates = tried.isEmpty() ? usable : usable.without(tried);
+        if (candidates.size() == 0) {
+            return lastResort(target, tried);
+        }
+        PooledProxy chosen = candidates.get(select(candidates, target));
+        return new Use(chosen, target, timeout(chosen, candidates.size() > 1, tried), false);
+    }
+
+    /**
+     * The proxy that the next connection would take. Takes none, and does not turn a rotation.
+     *
+     * @param target where the connection would go
+     * @return the use it would get, or null if none is usable
+     */
+    public @Nullable Preview preview(ProxyTarget target) {
+        PoolSnapshot candidates = usable;
+        if (candidates.size() == 0) {
+            return null;
+        }
+        int index = strategy instanceof BuiltInStrategies.RoundRobin rotation
+                ? rotation.peek(candidates)
+                : select(candidates, target);
+        PooledProxy chosen = candidates.get(index);
+        return new Preview(chosen.url(), timeout(chosen, candidates.size() > 1, List.of()), chosen.sslBundle());
+    }
+
+    /**
+     * What a connection would get.
+     *
+     * @param proxy the proxy
+     * @param timeout how long connecting to it and its handshake may take
+     * @param sslBundle the SSL bundle for it, or null for the JVM's trust
+     */
+    public record Preview(ProxyUrl proxy, Duration timeout, @Nullable String sslBundle) {}
+
+    private int select(PoolSnapshot candidates, ProxyTarget target) {
+        int index = strategy.select(candidates, target);
+        if (index < 0 || index >= candidates.size()) {
+            throw new IllegalStateException("the strategy '" + settings.strategy() + "' chose number " + index + " of "
+                    + candidates.size() + " proxies");
+        }
+        return index;
+    }
+
+    private Duration timeout(PooledProxy proxy, boolean othersLeft, Collection<ProxyUrl> tried) {
+        boolean another = othersLeft && tried.size() + 1 < settings.maxAttempts();
+        return another && settings.attemptTimeout().compareTo(proxy.timeout()) < 0
+                ? settings.attemptTimeout()
+                : proxy.timeout();
+    }
+
+    /** The connection tries a proxy whose time of being left out is over; it goes on to another one if that fails. */
+    private @Nullable Use probe(ProxyTarget target, Collection<ProxyUrl> tried) {
+        long now = nanoTime.getAsLong();
+        synchronized (lock) {
+            for (PooledProxy proxy : proxies) {
+                if (!tried.contains(proxy.url()) && proxy.breaker().tryProbe(now)) {
+                    scheduleProbe();
+                    return new Use(proxy, target, timeout(proxy, proxies.size() > 1, tried), true);
+                }
+            }
+        }
+        return null;
+    }
+
+    private Grant lastResort(ProxyTarget target, Collection<ProxyUrl> tried) {
+        if (settings.onExhausted() != OnExhausted.LAST_RESORT) {
+            return new Grant.None(Exhausted.PROXIES);
+        }
+        long now = nanoTime.getAsLong();
+        synchronized (lock) {
+            return proxies.stream()
+                    .filter(proxy -> !tried.contains(proxy.url()))
+                    .sorted(Comparator.comparingLong(proxy -> proxy.breaker().untilNanos() - now))
+                    .filter(proxy -> proxy.tryLastResort(now))
+                    .findFirst()
+                    .<Grant>map(proxy -> new Use(proxy, target, proxy.timeout(), false))
+                    .orElseGet(() -> new Grant.None(Exhausted.PROXIES));
+        }
+    }
+
+    private void report(PooledProxy proxy, ProxyTarget target, boolean probe, Outcome outcome) {
+        if (outcome instanceof Outcome.Succeeded) {
+            if (!proxy.isSpotless()) {
+                synchronized (lock) {
+                    succeeded(proxy);
+                }
+            }
+        } else if (outcome instanceof Outcome.Failed failed) {
+            synchronized (lock) {
+                failed(proxy, target, probe, failed);
+            }
+        } else if (probe) {
+            synchronized (lock) {
+                proxy.breaker().probeGivenBack(nanoTime.getAsLong());
+                scheduleProbe();
+            }
+        }
+    }
+
+    private void succeeded(PooledProxy proxy) {
+        boolean wasOut = proxy.breaker().state() != ProxyBreaker.State.CLOSED;
+        proxy.breaker().succeeded();
+        proxy.succeeded();
+        if (wasOut) {
+            publish();
+            log.info(
+                    "pool {}: {} serves again, {} of {} proxies usable",
+                    name,
+                    proxy.url(),
+                    usable.size(),
+                    proxies.size());
+        }
+    }
+
+    private void failed(PooledProxy proxy, ProxyTarget target, boolean probe, Outcome.Failed failure) {
+        long now = nanoTime.getAsLong();
+        int count = count(proxy, target, failure, now);
+        if (count == 0) {
+            if (probe) {
+                proxy.breaker().probeGivenBack(now);
+                scheduleProbe();
+            }
+            return;
+        }
+        proxy.failed(now);
+        boolean wasOut = proxy.breaker().state() != ProxyBreaker.State.CLOSED;
+        boolean shouldOpen =
+                proxy.breaker().failed(count) && settings.circuitBreaker().enabled();
+        if (shouldOpen && (wasOut || mayEject())) {
+            proxy.breaker().open(now);
+            publish();
+            log.warn(
+                    "pool {}: {} {} (stage {}, blame {}), left out for {} ms, {} of {} proxies usable",
+                    name,
+                    proxy.url(),
+                    failure.detail(),
+                    failure.stage().id(),
+                    failure.blame().id(),
+                    Duration.ofNanos(proxy.breaker().untilNanos() - now).toMillis(),
+                    usable.size(),
+                    proxies.size());
+        }
+    }
+
+    /** How many failures of the proxy an outcome counts for: the table of the semantics page, leases and blame. */
+    private int count(PooledProxy proxy, ProxyTarget target, Outcome.Failed failure, long now) {
+        return switch (failure.blame()) {
+            case PROXY -> failure.stage() == ConnectionStage.HANDSHAKE ? BLACK_HOLE_FAILURES : 1;
+            case CREDENTIALS, CONFIGURATION -> settings.circuitBreaker().failureThreshold();
+            case AMBIGUOUS -> proxy.ambiguous(target.host() + ":" + target.port(), now) ? 1 : 0;
+            case POLICY, TARGET, LOCAL -> 0;
+        };
+    }
+
+    /** Whether one more may be left out: at most the configured share of the pool, counted with it, and never the last. */
+    private boolean mayEject() {
+        long out = proxies.stream()
+                        .filter(other -> other.breaker().state() != ProxyBreaker.State.CLOSED)
+                        .count()
+                + 1;
+        return out < proxies.size()
+                && out * 100
+                        <= (long) proxies.size() * settings.circuitBreaker().maxEjectedPercent();
+    }
+
+    private void publish() {
+        List<PooledProxy> closed = proxies.stream()
+                .filter(proxy -> proxy.breaker().state() == ProxyBreaker.State.CLOSED)
+                .toList();
+        usable = new PoolSnapshot(closed, nanoTime);
+        scheduleProbe();
+        complete = closed.size() == proxies.size();
+    }
+
+    /** Notes when the first proxy that is out may be tried, so that connections before then take no lock. */
+    private void scheduleProbe() {
+        long now = nanoTime.getAsLong();
+        probeAtNanos = now
+                + proxies.stream()
+                        .filter(proxy -> proxy.breaker().state() != ProxyBreaker.State.CLOSED)
+                        .mapToLong(proxy -> proxy.breaker().untilNanos() - now)
+                        .min()
+                        .orElse(0);
+    }
+}
