@@ -51,7 +51,7 @@ final class BuiltInStrategies {
         AtomicLong rotation = new AtomicLong();
         return (candidates, target) -> {
             PoolSnapshot pool = (PoolSnapshot) candidates;
-            long now = System.nanoTime();
+            long now = pool.now();
             return pool.size() > EXACT_UP_TO
                     ? lessBusyOfTwo(pool, now)
                     : leastBusy(pool, now, (int) ((rotation.getAndIncrement() & Long.MAX_VALUE) % pool.size()));

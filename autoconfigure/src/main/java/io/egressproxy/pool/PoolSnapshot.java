@@ -52,6 +52,11 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
         return weighted ? order.length : proxies.length;
     }
 
+    /** The time to read loads at; one look at the clock serves a whole selection. */
+    long now() {
+        return nanoTime.getAsLong();
+    }
+
     int load(int index, long nowNanos) {
         return proxies[index].load(nowNanos);
     }
@@ -73,6 +78,6 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
 
     @Override
     public int activeConnections(int index) {
-        return proxies[index].load(nanoTime.getAsLong());
+        return proxies[index].load(now());
     }
 }

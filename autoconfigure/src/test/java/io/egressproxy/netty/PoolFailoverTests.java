@@ -1,0 +1,229 @@
+package io.egressproxy.netty;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.settings.OnExhausted;
+import io.egressproxy.settings.PoolMember;
+import io.egressproxy.settings.ProxyEntry;
+import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.testkit.Faults;
+import io.egressproxy.testkit.FaultyProxy;
+import io.egressproxy.testkit.ProxyKind;
+import io.egressproxy.testkit.ProxyLab;
+import io.egressproxy.testkit.RunningProxy;
+import io.egressproxy.testkit.Script;
+import io.egressproxy.testkit.TargetServer;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.netty.ByteBufFlux;
+import reactor.netty.http.client.HttpClient;
+
+/** Pools on real proxies: a proxy that fails costs an attempt, not a connection. */
+@ExtendWith(ProxyLab.Extension.class)
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Tag("FR-3")
+@Tag("no-interruption")
+class PoolFailoverTests {
+    private static final Logger log = LoggerFactory.getLogger(PoolFailoverTests.class);
+
+    private final ProxyLab lab;
+    private final TargetServer target;
+    private final List<RunningProxy> proxies;
+
+    PoolFailoverTests(ProxyLab lab) {
+        this.lab = lab;
+        this.target = lab.newTarget();
+        this.proxies = Stream.of(
+                        ProxyKind.MICROSOCKS_SOCKS5,
+                        ProxyKind.MICROSOCKS_SOCKS5_CREDENTIALS,
+                        ProxyKind.TINYPROXY_HTTP,
+                        ProxyKind.SQUID_HTTP,
+                        ProxyKind.HAPROXY_HTTPS)
+                .map(lab::proxy)
+                .toList();
+    }
+
+    @BeforeEach
+    void clear() {
+        target.clear();
+    }
+
+    @AfterAll
+    void close() {
+        target.close();
+    }
+
+    private static ProxyEntry pool(Duration attemptTimeout, int maxAttempts, List<String> urls) {
+        ProxyEntry one = ProxyEntry.directly();
+        return new ProxyEntry(
+                null,
+                10,
+                false,
+                null,
+                urls.stream()
+                        .map(url -> new PoolMember(ProxyUrl.parse(url), null, 1, true, null, null))
+                        .toList(),
+                null,
+                "round_robin",
+                maxAttempts,
+                attemptTimeout,
+                OnExhausted.LAST_RESORT,
+                one.healthCheck(),
+                one.circuitBreaker());
+    }
+
+    private Routed routed(ProxyEntry entry) {
+        return Routed.by(
+                lab,
+                ProxySettings.builder()
+                        .noProxy()
+                        .defaultProxy(ConnectionType.HTTP, entry)
+                        .defaultProxy(ConnectionType.WEBSOCKET, entry)
+                        .build());
+    }
+
+    private static Mono<String> whoami(HttpClient client, String url) {
+        return client.get().uri(url).responseContent().aggregate().asString();
+    }
+
+    @Test
+    void connectionsAreSpreadInOrder() {
+        try (Routed routed = routed(pool(Duration.ofSeconds(5), 3, urls()))) {
+            HttpClient client = routed.http().keepAlive(false);
+            Map<String, Long> counts = Flux.range(0, 50)
+                    .concatMap(i -> whoami(client, target.url("http", "/whoami")))
+                    .map(this::peer)
+                    .collect(Collectors.groupingBy(Function.identity(), Collectors.counting()))
+                    .block(Routed.PATIENCE);
+            assertThat(Objects.requireNonNull(counts).values()).hasSize(5).containsOnly(10L);
+        }
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    private List<String> urls() {
+        return proxies.stream().map(RunningProxy::url).toList();
+    }
+
+    private String peer(String whoami) {
+        return proxies.stream()
+                .map(RunningProxy::egressAddress)
+                .filter(address -> whoami.contains("\"" + address + "\""))
+                .findFirst()
+                .orElseThrow(() -> new AssertionError("not one of the pool: " + whoami));
+    }
+
+    @TestFactory
+    Stream<DynamicTest> anyFailureBeforeTheTunnelStandsCostsAnAttemptOnly() {
+        List<Map.Entry<String, Script>> faults = new ArrayList<>();
+        Faults.connectRefusals().forEach(script -> faults.add(Map.entry("http", script)));
+        Faults.socks5Refusals().forEach(script -> faults.add(Map.entry("socks5", script)));
+        Faults.socks4Refusals().forEach(script -> faults.add(Map.entry("socks4a", script)));
+        Faults.connectionFaults().forEach(script -> faults.add(Map.entry("socks5", script)));
+        faults.add(Map.entry("socks5", Faults.socks5Spoof()));
+        faults.add(Map.entry("http", Faults.sshBanner()));
+        faults.add(Map.entry("http", Faults.blackHole()));
+        return faults.stream()
+                .map(fault -> DynamicTest.dynamicTest(fault.getKey() + " " + fault.getValue(), () -> {
+                    try (FaultyProxy broken = FaultyProxy.with(fault.getValue());
+                            Routed routed = routed(pool(
+                                    Duration.ofMillis(300),
+                                    3,
+                                    List.of(
+                                            broken.url(fault.getKey()),
+                                            proxies.get(0).url())))) {
+                        target.clear();
+                        AtomicInteger subscribed = new AtomicInteger();
+                        String echo = routed.http()
+                                .post()
+                                .uri(target.url("https", "/echo"))
+                                .send(ByteBufFlux.fromString(Mono.fromSupplier(() -> {
+                                    subscribed.incrementAndGet();
+                                    return "an order";
+                                })))
+                                .responseContent()
+                                .aggregate()
+                                .asString()
+                                .block(Routed.PATIENCE);
+                        assertThat(echo).contains("an order");
+                        assertThat(subscribed).hasValue(1);
+                        assertThat(broken.connections()).isEqualTo(1);
+                        assertThat(target.requests()).hasSize(1);
+                        assertThat(target.directConnections()).isEmpty();
+                        assertThat(routed.websocket()
+                                        .websocket()
+                                        .uri(target.url("wss", "/ws"))
+                                        .receive()
+                                        .asString()
+                                        .blockFirst(Routed.PATIENCE))
+                                .contains(proxies.get(0).egressAddress());
+                    }
+                }));
+    }
+
+    @Test
+    void deadProxiesUnderLoadLoseNoConnection() {
+        List<RunningProxy> victims = List.of(proxies.get(1), proxies.get(2));
+        AtomicInteger failed = new AtomicInteger();
+        try (Routed routed = routed(pool(Duration.ofSeconds(1), 4, urls()))) {
+            HttpClient client = routed.http().keepAlive(false);
+            Map<String, Long> counts = Flux.range(0, 1_000)
+                    .doOnNext(i -> {
+                        if (i == 200) {
+                            victims.get(0).stop();
+                            victims.get(1).freeze();
+                        }
+                    })
+                    .flatMap(
+                            i -> whoami(client, target.url(i % 2 == 0 ? "http" : "https", "/whoami"))
+                                    .map(this::peer)
+                                    .onErrorResume(failure -> {
+                                        log.info("a connection failed", failure);
+                                        failed.incrementAndGet();
+                                        return Mono.empty();
+                                    }),
+                            4)
+                    .collect(Collectors.groupingBy(Function.identity(), Collectors.counting()))
+                    .block(Duration.ofSeconds(60));
+            log.info("pool under load, two of five proxies dead: 1000 connections, {} failed, {}", failed, counts);
+        }
+        assertThat(failed).hasValue(0);
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @Test
+    void whenAllAreDeadTheExceptionNamesEachAndSaysWhatEachIsToBlameFor() {
+        String one = "http://127.0.0.1:" + FaultyProxy.closedPort();
+        try (FaultyProxy other = FaultyProxy.with(Faults.proxyAuthenticationRequired());
+                Routed routed = routed(pool(Duration.ofSeconds(1), 3, List.of(one, other.url("http"))))) {
+            assertThatThrownBy(() -> whoami(routed.http(), target.url("https", "/whoami"))
+                            .block(Routed.PATIENCE))
+                    .hasStackTraceContaining(one + " refused the connection (stage tcp, blame proxy;")
+                    .hasStackTraceContaining("; then " + other.url("http")
+                            + " refused CONNECT with 407 (stage handshake, blame credentials;")
+                    .hasStackTraceContaining("; no other proxy of the pool is usable.");
+        }
+        assertThat(target.seen()).isEmpty();
+    }
+}

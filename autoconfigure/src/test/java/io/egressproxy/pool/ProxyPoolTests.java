@@ -1,0 +1,410 @@
+package io.egressproxy.pool;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.within;
+
+import io.egressproxy.Blame;
+import io.egressproxy.ConnectionStage;
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.Outcome;
+import io.egressproxy.ProxySelectionStrategy;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.settings.CircuitBreakerSettings;
+import io.egressproxy.settings.OnExhausted;
+import io.egressproxy.settings.PoolMember;
+import io.egressproxy.settings.ProxyEntry;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.IntRange;
+import net.jqwik.api.constraints.Size;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+@Tag("FR-2")
+@Tag("TR-2")
+class ProxyPoolTests {
+    private static final Outcome SUCCESS = new Outcome.Succeeded(Duration.ofMillis(5));
+    private static final Outcome REFUSED = failure(ConnectionStage.TCP, Blame.PROXY);
+    private static final Outcome BLACK_HOLE = failure(ConnectionStage.HANDSHAKE, Blame.PROXY);
+    private static final ProxyTarget TARGET = target("api.binance.com");
+
+    private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 1_000); // the monotonic clock may overflow
+
+    private static Outcome failure(ConnectionStage stage, Blame blame) {
+        return new Outcome.Failed(stage, blame, "failed");
+    }
+
+    private static ProxyTarget target(String host) {
+        return new ProxyTarget(ExchangeId.of("binance"), ConnectionType.HTTP, host, 443);
+    }
+
+    private static PoolMember member(int i, double weight) {
+        return new PoolMember(ProxyUrl.parse("http://p" + i + ":1"), null, weight, true, null, null);
+    }
+
+    private static List<PoolMember> members(int size) {
+        return IntStream.range(0, size).mapToObj(i -> member(i, 1)).toList();
+    }
+
+    private static ProxyEntry entry(String strategy, OnExhausted onExhausted, List<PoolMember> members) {
+        ProxyEntry one = ProxyEntry.directly();
+        return new ProxyEntry(
+                null,
+                20,
+                false,
+                null,
+                members,
+                null,
+                strategy,
+                3,
+                Duration.ofSeconds(5),
+                onExhausted,
+                one.healthCheck(),
+                new CircuitBreakerSettings(true, 3, Duration.ofSeconds(5), Duration.ofMinutes(5), 50));
+    }
+
+    private ProxyPool pool(ProxyEntry entry) {
+        return new ProxyPool("binance/http", entry, name -> null, now::get, () -> 0.5);
+    }
+
+    private ProxyPool pool(String strategy, int size) {
+        return pool(entry(strategy, OnExhausted.LAST_RESORT, members(size)));
+    }
+
+    private static ProxyPool.Use use(ProxyPool pool, ProxyUrl... tried) {
+        return (ProxyPool.Use) pool.acquire(TARGET, List.of(tried));
+    }
+
+    private static List<String> hosts(ProxyPool pool, int count) {
+        List<String> hosts = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            ProxyPool.Use use = use(pool);
+            hosts.add(use.proxy().host());
+            use.close(SUCCESS);
+        }
+        return hosts;
+    }
+
+    private void pass(Duration time) {
+        now.addAndGet(time.toNanos());
+    }
+
+    /** Lets a proxy fail until it has had so many outcomes of this kind; others succeed. */
+    private static void let(ProxyPool pool, String host, Outcome outcome, int times) {
+        int left = times;
+        for (int i = 0; left > 0; i++) {
+            assertThat(i).as("%s is not selected any more", host).isLessThan(100);
+            ProxyPool.Use use = use(pool);
+            boolean wanted = use.proxy().host().equals(host);
+            use.close(wanted ? outcome : SUCCESS);
+            left -= wanted ? 1 : 0;
+        }
+    }
+
+    @Test
+    void roundRobinStartsWithTheFirstAndGoesInOrder() {
+        assertThat(hosts(pool("round_robin", 3), 7)).containsExactly("p0", "p1", "p2", "p0", "p1", "p2", "p0");
+    }
+
+    @Test
+    void roundRobinRespectsWeightsAndSpreadsThem() {
+        ProxyPool pool =
+                pool(entry("round_robin", OnExhausted.FAIL, List.of(member(0, 2), member(1, 1), member(2, 0.5))));
+        List<String> hosts = hosts(pool, 7);
+        assertThat(hosts).filteredOn("p0"::equals).hasSize(4);
+        assertThat(hosts).filteredOn("p1"::equals).hasSize(2);
+        assertThat(hosts).filteredOn("p2"::equals).hasSize(1);
+        assertThat(String.join("", hosts)).doesNotContain("p0p0p0");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 1", "3, 1", "10, 0.1"})
+    void randomRespectsWeights(double first, double second) {
+        ProxyPool pool = pool(entry("random", OnExhausted.FAIL, List.of(member(0, first), member(1, second))));
+        long firsts = hosts(pool, 20_000).stream().filter("p0"::equals).count();
+        assertThat(firsts / 20_000.0).isCloseTo(first / (first + second), within(0.02));
+    }
+
+    @Test
+    void leastConnectionsTakesTheLeastBusyAndBreaksTiesInRotation() {
+        ProxyPool pool = pool("least_connections", 3);
+        List<ProxyPool.Use> open = new ArrayList<>();
+        for (int i = 0; i < 6; i++) {
+            open.add(use(pool));
+        }
+        assertThat(open).extracting(use -> use.proxy().host()).containsExactly("p0", "p1", "p2", "p0", "p1", "p2");
+        open.stream().filter(use -> use.proxy().host().equals("p1")).forEach(use -> use.close(SUCCESS));
+        assertThat(use(pool).proxy().host()).isEqualTo("p1");
+        assertThat(use(pool).proxy().host()).isEqualTo("p1");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {128, 129, 1_000})
+    void leastConnectionsSpreadsLongConnectionsAtAnySize(int size) {
+        ProxyPool pool = pool("least_connections", size);
+        Map<String, Integer> counts = new HashMap<>();
+        for (int i = 0; i < size * 10; i++) {
+            counts.merge(use(pool).proxy().host(), 1, Integer::sum);
+        }
+        assertThat(counts.values())
+                .allSatisfy(count -> assertThat(count).isBetween(size > 128 ? 3 : 10, size > 128 ? 15 : 10));
+    }
+
+    @Test
+    void aStrategyOfTheApplicationsOwnIsChosenByItsName() {
+        ProxySelectionStrategy last = (candidates, target) -> candidates.size() - 1;
+        ProxyPool pool = new ProxyPool(
+                "p", entry("lastOne", OnExhausted.FAIL, members(3)), name -> name.equals("lastOne") ? last : null);
+        assertThat(hosts(pool, 2)).containsExactly("p2", "p2");
+    }
+
+    @Test
+    void aStrategyThatDoesNotExistIsRefused() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> pool("fastest", 2))
+                .withMessageContaining("no strategy 'fastest': use round_robin");
+    }
+
+    @Test
+    void aStrategyThatChoosesNothingIsNamed() {
+        ProxyPool pool =
+                new ProxyPool("p", entry("wild", OnExhausted.FAIL, members(3)), name -> (candidates, target) -> 3);
+        assertThatIllegalStateException()
+                .isThrownBy(() -> use(pool))
+                .withMessageContaining("'wild' chose number 3 of 3");
+    }
+
+    @Test
+    void aPreviewTurnsNoRotation() {
+        ProxyPool pool = pool("round_robin", 3);
+        for (int i = 0; i < 5; i++) {
+            assertThat(pool.preview(TARGET))
+                    .extracting(preview -> preview.proxy().host())
+                    .isEqualTo("p0");
+        }
+        assertThat(hosts(pool, 1)).containsExactly("p0");
+    }
+
+    @Test
+    void anotherAttemptTakesAnotherProxyUpToMaxAttempts() {
+        ProxyPool pool = pool("round_robin", 5);
+        ProxyUrl first = use(pool).proxy();
+        ProxyUrl second = use(pool, first).proxy();
+        ProxyUrl third = use(pool, first, second).proxy();
+        assertThat(List.of(first, second, third)).doesNotHaveDuplicates();
+        assertThat(pool.acquire(TARGET, List.of(first, second, third)))
+                .isEqualTo(new ProxyPool.Grant.None(ProxyPool.Exhausted.ATTEMPTS));
+    }
+
+    @Test
+    void anAttemptIsShortWhileOthersAreLeftToTry() {
+        ProxyPool pool = pool("round_robin", 5);
+        ProxyPool.Use first = use(pool);
+        ProxyPool.Use second = use(pool, first.proxy());
+        ProxyPool.Use third = use(pool, first.proxy(), second.proxy());
+        assertThat(List.of(first, second, third))
+                .extracting(ProxyPool.Use::timeout)
+                .containsExactly(Duration.ofSeconds(5), Duration.ofSeconds(5), Duration.ofSeconds(20));
+        assertThat(use(pool("round_robin", 1)).timeout()).isEqualTo(Duration.ofSeconds(20));
+    }
+
+    @Test
+    void furtherAttemptsAreLimitedToAFifthAndTenASecond() {
+        ProxyPool pool = pool("round_robin", 5);
+        ProxyUrl tried = ProxyUrl.parse("http://p0:1");
+        int granted = 0;
+        while (pool.acquire(TARGET, List.of(tried)) instanceof ProxyPool.Use) {
+            granted++;
+        }
+        assertThat(granted).as("what ten seconds earn").isEqualTo(100);
+        IntStream.range(0, 50).forEach(i -> use(pool).close(SUCCESS));
+        assertThat(IntStream.range(0, 100)
+                        .filter(i -> pool.acquire(TARGET, List.of(tried)) instanceof ProxyPool.Use)
+                        .count())
+                .isEqualTo(10);
+        pass(Duration.ofSeconds(2));
+        assertThat(IntStream.range(0, 100)
+                        .filter(i -> pool.acquire(TARGET, List.of(tried)) instanceof ProxyPool.Use)
+                        .count())
+                .isEqualTo(20);
+    }
+
+    @Test
+    void threeFailuresInARowTakeAProxyOut() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", REFUSED, 2);
+        assertThat(hosts(pool, 4)).contains("p1"); // and it succeeds
+        let(pool, "p1", REFUSED, 2);
+        assertThat(hosts(pool, 4)).contains("p1");
+        let(pool, "p1", REFUSED, 3);
+        assertThat(hosts(pool, 12)).doesNotContain("p1");
+    }
+
+    @Test
+    void aBlackHoleCountsTwice() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", BLACK_HOLE, 2);
+        assertThat(hosts(pool, 12)).doesNotContain("p1");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"CREDENTIALS", "CONFIGURATION"})
+    void wrongCredentialsAndAForeignProtocolTakeAProxyOutAtOnce(String blame) {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", failure(ConnectionStage.HANDSHAKE, Blame.valueOf(blame)), 1);
+        assertThat(hosts(pool, 12)).doesNotContain("p1");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"POLICY", "TARGET", "LOCAL"})
+    void whatIsNotTheProxysFaultNeverCounts(String blame) {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", failure(ConnectionStage.HANDSHAKE, Blame.valueOf(blame)), 20);
+        assertThat(hosts(pool, 4)).contains("p1");
+    }
+
+    @Test
+    void whatMayBeTheTargetsFaultCountsOnceThreeTargetsShowIt() {
+        ProxyPool pool = pool(entry("first", OnExhausted.FAIL, members(4)), (candidates, target) -> 0);
+        Outcome ambiguous = failure(ConnectionStage.HANDSHAKE, Blame.AMBIGUOUS);
+        for (int i = 0; i < 20; i++) {
+            ((ProxyPool.Use) pool.acquire(target("one"), List.of())).close(ambiguous);
+            ((ProxyPool.Use) pool.acquire(target("two"), List.of())).close(ambiguous);
+        }
+        assertThat(use(pool).proxy().host()).as("two targets prove nothing").isEqualTo("p0");
+        for (int i = 0; i < 9; i++) {
+            ((ProxyPool.Use) pool.acquire(target("host" + i), List.of())).close(ambiguous);
+        }
+        assertThat(use(pool).proxy().host()).as("three times three do").isEqualTo("p1");
+    }
+
+    private ProxyPool pool(ProxyEntry entry, ProxySelectionStrategy strategy) {
+        return new ProxyPool("binance/http", entry, name -> strategy, now::get, () -> 0.5);
+    }
+
+    @Test
+    void aProxyThatIsOutIsTriedByOneConnectionAndComesBack() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", REFUSED, 3);
+        pass(Duration.ofMillis(3_700)); // half of 5 s, and half of the other half for jitter
+        assertThat(hosts(pool, 6)).doesNotContain("p1");
+        pass(Duration.ofMillis(100));
+        ProxyPool.Use probe = use(pool);
+        assertThat(probe.proxy().host()).isEqualTo("p1");
+        assertThat(hosts(pool, 6)).as("one at a time").doesNotContain("p1");
+        probe.close(SUCCESS);
+        assertThat(hosts(pool, 4)).contains("p1");
+    }
+
+    @Test
+    void aProxyThatFailsItsTryIsOutForTwiceAsLong() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", REFUSED, 3);
+        for (int seconds = 5; seconds <= 320; seconds *= 2) {
+            Duration out = Duration.ofMillis(Math.min(seconds, 300) * 750L);
+            pass(out.minusMillis(1));
+            assertThat(hosts(pool, 6)).doesNotContain("p1");
+            pass(Duration.ofMillis(1));
+            ProxyPool.Use probe = use(pool);
+            assertThat(probe.proxy().host()).as("after " + out).isEqualTo("p1");
+            probe.close(REFUSED);
+        }
+    }
+
+    @Test
+    void aTryThatNeverReportsBackIsGivenToAnother() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", REFUSED, 3);
+        pass(Duration.ofSeconds(5));
+        assertThat(use(pool).proxy().host()).isEqualTo("p1");
+        assertThat(hosts(pool, 6)).doesNotContain("p1");
+        pass(Duration.ofSeconds(21)); // the proxy's timeout and a second
+        assertThat(use(pool).proxy().host()).isEqualTo("p1");
+    }
+
+    @Test
+    void aTryThatSaysNothingAboutTheProxyIsGivenToAnother() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", REFUSED, 3);
+        pass(Duration.ofSeconds(5));
+        ProxyPool.Use cancelled = use(pool);
+        cancelled.close(new Outcome.Cancelled());
+        assertThat(use(pool).proxy()).isEqualTo(cancelled.proxy());
+    }
+
+    @Property(tries = 200)
+    void atMostHalfOfAPoolIsOutAndNeverTheLast(
+            @ForAll @IntRange(min = 1, max = 10) int size,
+            @ForAll @Size(max = 60) List<@IntRange(min = 0, max = 9) Integer> failing) {
+        ProxyPool pool = pool(entry("random", OnExhausted.FAIL, members(size)));
+        for (int index : failing) {
+            ProxyPool.Use use = use(pool);
+            use.close(index % 2 == 0 ? BLACK_HOLE : REFUSED);
+        }
+        long usable = hosts(pool, size * 50).stream().distinct().count();
+        assertThat(size - usable).isBetween(0L, (long) Math.min(size / 2, size - 1));
+    }
+
+    @Test
+    void aPoolOfOneIsNeverLeftOut() {
+        ProxyPool pool = pool("round_robin", 1);
+        let(pool, "p0", REFUSED, 10);
+        assertThat(hosts(pool, 1)).containsExactly("p0");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"FAIL", "DEFAULT"})
+    void whenAllWereTriedThereIsNone(String onExhausted) {
+        ProxyPool pool = pool(entry("round_robin", OnExhausted.valueOf(onExhausted), members(2)));
+        assertThat(pool.acquire(TARGET, pool.proxies()))
+                .isEqualTo(new ProxyPool.Grant.None(ProxyPool.Exhausted.PROXIES));
+    }
+
+    @Test
+    void lastResortIsTheProxyThatIsBackFirstOnceASecond() {
+        ProxyPool pool = pool("round_robin", 2);
+        let(pool, "p1", REFUSED, 3);
+        ProxyUrl tried = ProxyUrl.parse("http://p0:1");
+        assertThat(use(pool, tried).proxy().host()).isEqualTo("p1");
+        assertThat(pool.acquire(TARGET, List.of(tried)))
+                .isEqualTo(new ProxyPool.Grant.None(ProxyPool.Exhausted.PROXIES));
+        pass(Duration.ofSeconds(1));
+        assertThat(use(pool, tried).proxy().host()).isEqualTo("p1");
+    }
+
+    @Test
+    void aProxyThatHasJustFailedCountsAsBusier() {
+        ProxyPool pool = pool("least_connections", 2);
+        ProxyPool.Use failing = use(pool);
+        String failed = failing.proxy().host();
+        failing.close(REFUSED);
+        List<ProxyPool.Use> open =
+                IntStream.range(0, 4).mapToObj(i -> use(pool)).toList();
+        assertThat(open).extracting(use -> use.proxy().host()).doesNotContain(failed);
+    }
+
+    @Test
+    void aUseIsGivenBackOnce() {
+        ProxyPool pool = pool("least_connections", 2);
+        ProxyPool.Use first = use(pool);
+        first.close(SUCCESS);
+        first.close(SUCCESS);
+        ProxyPool.Use again = use(pool);
+        ProxyPool.Use other = use(pool);
+        assertThat(other.proxy()).isNotEqualTo(again.proxy());
+    }
+}
