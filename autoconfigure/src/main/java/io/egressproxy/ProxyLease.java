@@ -23,6 +23,12 @@ public interface ProxyLease {
     ProxyDecision decision();
 
     /**
+     * Says that the target has answered through the connection, which then goes on. Optional, at most once, and the earlier the
+     * better: a WebSocket may live for days, and its proxy should not be doubted until it ends. Does not block.
+     */
+    void established();
+
+    /**
      * Gives the lease back. Does not block; later calls do nothing.
      *
      * @param outcome how the connection ended

@@ -420,7 +420,12 @@ final class RoutingHandler extends ChannelDuplexHandler {
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) {
         if (state == State.OPEN) {
-            targetAnswered = true;
+            if (!targetAnswered) {
+                targetAnswered = true;
+                if (lease != null) {
+                    lease.established();
+                }
+            }
             ctx.fireChannelRead(message);
         } else {
             // a proxy that fails may have sent bytes that would pass for the target's answer

@@ -87,6 +87,7 @@ public final class ProxyPool {
         private final Duration timeout;
         private final boolean probe;
         private final AtomicBoolean closed = new AtomicBoolean();
+        private volatile boolean established;
 
         private Use(PooledProxy proxy, ProxyTarget target, Duration timeout, boolean probe) {
             this.proxy = proxy;
@@ -123,15 +124,26 @@ public final class ProxyPool {
             return proxy.sslBundle();
         }
 
+        /** Reports that the target has answered through it. */
+        public void established() {
+            if (!established) {
+                established = true;
+                report(proxy, target, probe, new Outcome.Succeeded(Duration.ZERO));
+            }
+        }
+
         /**
-         * Reports how it ended; later calls do nothing.
+         * Reports how it ended, unless it was reported to work; later calls do nothing.
          *
          * @param outcome how
          */
         public void close(Outcome outcome) {
             if (closed.compareAndSet(false, true)) {
                 proxy.active().decrementAndGet();
-                report(proxy, target, probe, outcome);
+                // a connection that worked long ago says nothing about the proxy of today
+                if (!established) {
+                    report(proxy, target, probe, outcome);
+                }
             }
         }
     }

@@ -215,6 +215,13 @@ public final class ProxyRouter {
         }
 
         @Override
+        public void established() {
+            if (use != null) {
+                use.established();
+            }
+        }
+
+        @Override
         public void close(Outcome outcome) {
             if (closed.compareAndSet(false, true)) {
                 log.debug("{} {} ended: {}", target, decision, outcome);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.egressproxy.ConnectionType;
+import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.PoolMember;
@@ -185,7 +186,8 @@ class PoolFailoverTests {
     @Test
     void deadProxiesUnderLoadLoseNoConnection() {
         List<RunningProxy> victims = List.of(proxies.get(1), proxies.get(2));
-        AtomicInteger failed = new AtomicInteger();
+        AtomicInteger notOpened = new AtomicInteger();
+        AtomicInteger inFlight = new AtomicInteger(); // on a tunnel that stood when its proxy died: cannot be replayed
         try (Routed routed = routed(pool(Duration.ofSeconds(1), 4, urls()))) {
             HttpClient client = routed.http().keepAlive(false);
             Map<String, Long> counts = Flux.range(0, 1_000)
@@ -199,16 +201,22 @@ class PoolFailoverTests {
                             i -> whoami(client, target.url(i % 2 == 0 ? "http" : "https", "/whoami"))
                                     .map(this::peer)
                                     .onErrorResume(failure -> {
-                                        log.info("a connection failed", failure);
-                                        failed.incrementAndGet();
+                                        boolean opened = Stream.iterate(failure, Objects::nonNull, Throwable::getCause)
+                                                .noneMatch(ProxyConnectionException.class::isInstance);
+                                        (opened ? inFlight : notOpened).incrementAndGet();
                                         return Mono.empty();
                                     }),
                             4)
                     .collect(Collectors.groupingBy(Function.identity(), Collectors.counting()))
                     .block(Duration.ofSeconds(60));
-            log.info("pool under load, two of five proxies dead: 1000 connections, {} failed, {}", failed, counts);
+            log.info(
+                    "pool under load, two of five proxies dead: 1000 connections, {} not opened, {} lost in flight, {}",
+                    notOpened,
+                    inFlight,
+                    counts);
         }
-        assertThat(failed).hasValue(0);
+        assertThat(notOpened).hasValue(0);
+        assertThat(inFlight).hasValueLessThanOrEqualTo(4);
         assertThat(target.directConnections()).isEmpty();
     }
 

@@ -326,6 +326,25 @@ class ProxyPoolTests {
     }
 
     @Test
+    void aTryThatWorksBringsTheProxyBackBeforeItEnds() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", REFUSED, 3);
+        pass(Duration.ofSeconds(5));
+        use(pool).established();
+        assertThat(hosts(pool, 4)).contains("p1");
+    }
+
+    @Test
+    void aConnectionThatWorkedLongAgoSaysNothingAboutTheProxyOfToday() {
+        ProxyPool pool = pool("round_robin", 4);
+        ProxyPool.Use old = use(pool);
+        old.established();
+        let(pool, "p0", REFUSED, 3);
+        old.close(SUCCESS);
+        assertThat(hosts(pool, 8)).doesNotContain("p0");
+    }
+
+    @Test
     void aTryThatNeverReportsBackIsGivenToAnother() {
         ProxyPool pool = pool("round_robin", 4);
         let(pool, "p1", REFUSED, 3);
