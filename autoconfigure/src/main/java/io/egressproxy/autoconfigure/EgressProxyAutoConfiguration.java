@@ -1,9 +1,11 @@
 package io.egressproxy.autoconfigure;
 
 import io.egressproxy.ConnectionType;
+import io.egressproxy.HealthCheck;
 import io.egressproxy.ProxyInjector;
 import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.netty.ClientRoutes;
+import io.egressproxy.netty.NettyHealthChecks;
 import io.egressproxy.netty.NettyProxyInjector;
 import io.egressproxy.netty.ProxySslContexts;
 import io.egressproxy.routing.ProxyRouter;
@@ -17,6 +19,7 @@ import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.ssl.SslBundles;
 import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Lazy;
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.http.client.ReactorResourceFactory;
 import org.springframework.web.reactive.function.client.WebClient;
@@ -24,6 +27,7 @@ import org.springframework.web.reactive.socket.client.ReactorNettyWebSocketClien
 import org.springframework.web.reactive.socket.client.WebSocketClient;
 import reactor.netty.http.HttpResources;
 import reactor.netty.http.client.HttpClient;
+import reactor.netty.resources.LoopResources;
 
 /**
  * Auto-configuration of {@link ProxySettings}, {@link ProxyInjector} and a {@link WebSocketClient} that is routed by host.
@@ -50,7 +54,9 @@ public final class EgressProxyAutoConfiguration {
         return settings;
     }
 
+    /** Not lazy, so that wrong settings stop the start of a lazy application as well. */
     @Bean
+    @Lazy(false)
     @ConditionalOnMissingBean
     ProxyRouter proxyRouter(ProxySettings settings, Map<String, ProxySelectionStrategy> strategies) {
         return new ProxyRouter(settings, strategies::get);
@@ -66,8 +72,29 @@ public final class EgressProxyAutoConfiguration {
     @ConditionalOnMissingBean
     ClientRoutes clientRoutes(
             ProxyRouter router, ProxySslContexts tls, ObjectProvider<ReactorResourceFactory> resources) {
+        return new ClientRoutes(router, tls, loops(resources));
+    }
+
+    @Bean
+    @ConditionalOnMissingBean
+    NettyHealthChecks proxyHealthChecks(ProxySslContexts tls, ObjectProvider<ReactorResourceFactory> resources) {
+        return new NettyHealthChecks(tls, loops(resources));
+    }
+
+    @Bean
+    @Lazy(false)
+    @ConditionalOnMissingBean
+    ProxyHealthMonitoring proxyHealthMonitoring(
+            ProxyRouter router,
+            NettyHealthChecks builtIn,
+            Map<String, HealthCheck> own,
+            ObjectProvider<ReactorResourceFactory> resources) {
+        return new ProxyHealthMonitoring(router, builtIn, own, loops(resources));
+    }
+
+    private static LoopResources loops(ObjectProvider<ReactorResourceFactory> resources) {
         ReactorResourceFactory factory = resources.getIfAvailable();
-        return new ClientRoutes(router, tls, factory == null ? HttpResources.get() : factory.getLoopResources());
+        return factory == null ? HttpResources.get() : factory.getLoopResources();
     }
 
     @Bean

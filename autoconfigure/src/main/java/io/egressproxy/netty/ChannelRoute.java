@@ -1,9 +1,5 @@
 package io.egressproxy.netty;
 
-import io.egressproxy.ConnectionType;
-import io.egressproxy.ExchangeId;
-import io.egressproxy.ProxyTarget;
-import io.egressproxy.routing.ProxyRouter;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelPipeline;
 import java.net.SocketAddress;
@@ -21,37 +17,28 @@ import reactor.netty.ConnectionObserver;
 final class ChannelRoute implements ChannelPipelineConfigurer {
     private static final String HANDLER = "egressProxyRouting";
 
-    private final ProxyRouter router;
+    private final Leases leases;
     private final NameResolution names;
     private final ProxySslContexts tls;
-    private final @Nullable ExchangeId exchange;
-    private final ConnectionType type;
     private final int hash;
 
     /**
      * A route.
      *
-     * @param exchange the exchange that every connection belongs to, or null to find it by the target's host
-     * @param type what the connections are for
+     * @param leases decides
+     * @param names resolves what must be resolved here
+     * @param tls where the TLS contexts for {@code https} proxies come from
      * @param number differs for each route
      */
-    ChannelRoute(
-            ProxyRouter router,
-            NameResolution names,
-            ProxySslContexts tls,
-            @Nullable ExchangeId exchange,
-            ConnectionType type,
-            int number) {
-        this.router = router;
+    ChannelRoute(Leases leases, NameResolution names, ProxySslContexts tls, int number) {
+        this.leases = leases;
         this.names = names;
         this.tls = tls;
-        this.exchange = exchange;
-        this.type = type;
         this.hash = number * 0x9E3779B1; // odd, so that different numbers have different hashes, spread out
     }
 
-    ProxyRouter router() {
-        return router;
+    Leases leases() {
+        return leases;
     }
 
     NameResolution names() {
@@ -60,10 +47,6 @@ final class ChannelRoute implements ChannelPipelineConfigurer {
 
     ProxySslContexts tls() {
         return tls;
-    }
-
-    ProxyTarget target(String host, int port) {
-        return exchange == null ? router.target(type, host, port) : new ProxyTarget(exchange, type, host, port);
     }
 
     @Override

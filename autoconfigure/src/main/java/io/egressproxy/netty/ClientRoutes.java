@@ -2,13 +2,18 @@ package io.egressproxy.netty;
 
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyLease;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
 import io.egressproxy.routing.ProxyRouter;
+import java.util.Collection;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Mono;
 import reactor.netty.http.HttpProtocol;
 import reactor.netty.http.client.HttpClient;
 import reactor.netty.http.client.HttpClientConfig;
@@ -106,12 +111,27 @@ public final class ClientRoutes implements AutoCloseable {
     }
 
     private ChannelRoute newRoute(RouteKey key) {
-        return new ChannelRoute(router, names, tls, key.exchange(), key.type(), routeNumbers.incrementAndGet());
+        return new ChannelRoute(new RoutedLeases(router, key), names, tls, routeNumbers.incrementAndGet());
     }
 
     @Override
     public void close() {
         hops.close();
         names.close();
+    }
+
+    /** What the router decides for the exchange of a route, or for the one that claims the host. */
+    private record RoutedLeases(ProxyRouter router, RouteKey key) implements Leases {
+        @Override
+        public ProxyTarget target(String host, int port) {
+            return key.exchange() == null
+                    ? router.target(key.type(), host, port)
+                    : new ProxyTarget(key.exchange(), key.type(), host, port);
+        }
+
+        @Override
+        public Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried) {
+            return router.lease(target, tried);
+        }
     }
 }

@@ -59,6 +59,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
     private @Nullable PartlyTried partlyTried;
     private List<InetSocketAddress> directAddresses = List.of();
     private int started;
+    private @Nullable Throwable lastCause;
     private @Nullable Throwable end;
 
     /**
@@ -88,9 +89,16 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
         started++;
     }
 
-    void failed(ProxyConnectionException.Attempt attempt) {
+    void failed(ProxyConnectionException.Attempt attempt, Throwable cause) {
         tried.add(attempt.proxy());
         failures.add(attempt);
+        lastCause = cause;
+    }
+
+    /** The technical cause of the last failure, or null if there was none. */
+    @Nullable
+    Throwable lastCause() {
+        return lastCause;
     }
 
     /** What is left of a proxy that was begun, or null if that is another proxy or none. */

@@ -144,6 +144,16 @@ final class FaultClassifier {
         return handshake(Blame.AMBIGUOUS, "closed the connection during the handshake", "see the proxy's own log");
     }
 
+    /** Whether a failure is the proxy's own refusal, in its protocol. */
+    static boolean isAnswer(Throwable failure) {
+        return causes(failure)
+                .anyMatch(cause -> cause instanceof HttpConnectHandler.RefusedException
+                        || (cause instanceof ProxyConnectException
+                                && SOCKS_STATUS
+                                        .matcher(String.valueOf(cause.getMessage()))
+                                        .find()));
+    }
+
     private static ProxyFault connect(HttpConnectHandler.RefusedException refused) {
         HttpResponseStatus status = refused.status();
         int code = status.code();

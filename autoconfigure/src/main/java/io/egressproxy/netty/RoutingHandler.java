@@ -88,9 +88,9 @@ final class RoutingHandler extends ChannelDuplexHandler {
             return;
         }
         InetSocketAddress address = connection.target();
-        ProxyTarget wanted = route.target(address.getHostString(), address.getPort());
+        ProxyTarget wanted = route.leases().target(address.getHostString(), address.getPort());
         target = wanted;
-        selection = route.router()
+        selection = route.leases()
                 .lease(wanted, connection.tried())
                 .subscribe(
                         granted -> onLoop(ctx, () -> granted(ctx, local, connection, wanted, granted)),
@@ -143,7 +143,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
         // the proxies tried say more than that none is left
         Throwable reason = connection.failures().isEmpty()
                 ? refusal
-                : new ProxyConnectionException(wanted, connection.failures(), reason(refusal), refusal);
+                : new ProxyConnectionException(wanted, connection.failures(), reason(refusal), connection.lastCause());
         connection.end(reason);
         fail(ctx, reason);
     }
@@ -334,8 +334,10 @@ final class RoutingHandler extends ChannelDuplexHandler {
 
     private void proxyFailed(ChannelHandlerContext ctx, UseProxy use, Throwable cause, ProxyFault fault) {
         ConnectionPlan connection = Objects.requireNonNull(plan);
-        connection.failed(new ProxyConnectionException.Attempt(
-                use.proxy(), fault.stage(), fault.blame(), fault.detail(), fault.advice()));
+        connection.failed(
+                new ProxyConnectionException.Attempt(
+                        use.proxy(), fault.stage(), fault.blame(), fault.detail(), fault.advice()),
+                cause);
         if (lease != null) {
             lease.close(
                     closedHere

@@ -1,5 +1,6 @@
 package io.egressproxy.pool;
 
+import io.egressproxy.HealthCheck;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.settings.PoolMember;
 import java.time.Duration;
@@ -22,7 +23,10 @@ final class PooledProxy {
     private final ProxyBreaker breaker;
     private final AtomicInteger active = new AtomicInteger();
     private volatile long failedAtNanos = NEVER;
+    private volatile long workedAtNanos = NEVER;
     private volatile boolean spotless = true;
+    private volatile boolean down;
+    private HealthCheck.Level failedLevel = HealthCheck.Level.HOST;
     private long lastResortAtNanos = NEVER;
     private @Nullable Map<String, Long> ambiguousTargets;
 
@@ -43,6 +47,11 @@ final class PooledProxy {
 
     Duration timeout() {
         return timeout;
+    }
+
+    @Nullable
+    Duration healthCheckTimeout() {
+        return member.healthCheckTimeout();
     }
 
     @Nullable
@@ -71,15 +80,48 @@ final class PooledProxy {
         return spotless;
     }
 
+    /** A connection worked. */
+    void worked(long nowNanos) {
+        workedAtNanos = nowNanos;
+    }
+
+    /** How long ago a connection worked. */
+    long sinceWorked(long nowNanos) {
+        return workedAtNanos == NEVER ? Long.MAX_VALUE : nowNanos - workedAtNanos;
+    }
+
+    /** Whether health checks hold it down. */
+    boolean isDown() {
+        return down;
+    }
+
     /** Guarded by the pool, as all below. */
-    void failed(long nowNanos) {
+    void down(boolean value) {
+        down = value;
+    }
+
+    /** Whether connections may take it. */
+    boolean isUsable() {
+        return !down && breaker.state() == ProxyBreaker.State.CLOSED;
+    }
+
+    /** A failure of its own, at the highest level so far. */
+    void failed(long nowNanos, HealthCheck.Level level) {
         failedAtNanos = nowNanos;
         spotless = false;
+        if (level.compareTo(failedLevel) > 0) {
+            failedLevel = level;
+        }
+    }
+
+    HealthCheck.Level failedLevel() {
+        return failedLevel;
     }
 
     void succeeded() {
         spotless = true;
         ambiguousTargets = null;
+        failedLevel = HealthCheck.Level.HOST;
     }
 
     /** Whether a failure that may be the target's has now been seen for so many targets that it must be the proxy's. */

@@ -1,10 +1,12 @@
 package io.egressproxy.pool;
 
 import io.egressproxy.ConnectionStage;
+import io.egressproxy.HealthCheck;
 import io.egressproxy.Outcome;
 import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
+import io.egressproxy.settings.HealthCheckSettings;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
@@ -32,6 +34,7 @@ import org.slf4j.LoggerFactory;
 public final class ProxyPool {
     private static final Logger log = LoggerFactory.getLogger(ProxyPool.class);
     private static final int BLACK_HOLE_FAILURES = 2;
+    private static final long CHECK_ROUND_NANOS = Duration.ofSeconds(1).toNanos();
     private static final Duration PERMIT_SLACK = Duration.ofSeconds(1);
 
     private final String name;
@@ -41,9 +44,17 @@ public final class ProxyPool {
     private final RetryBudget retries;
     private final List<PooledProxy> proxies;
     private final Object lock = new Object();
+    private volatile HealthCheck.@Nullable Level checkLevel;
+    private volatile CheckRequests checkRequests = (proxy, nanos) -> {};
+    private volatile long roundAtNanos;
     private volatile PoolSnapshot usable;
     private volatile boolean complete = true;
     private volatile long probeAtNanos;
+
+    /** Asks for a check of a proxy after a time. */
+    interface CheckRequests {
+        void request(PooledProxy proxy, long inNanos);
+    }
 
     /** Why a connection gets no proxy. */
     public enum Exhausted {
@@ -183,6 +194,7 @@ public final class ProxyPool {
                 .map(member -> pooled(member, random))
                 .toList();
         this.usable = new PoolSnapshot(proxies, nanoTime);
+        this.roundAtNanos = nanoTime.getAsLong() - CHECK_ROUND_NANOS;
     }
 
     private PooledProxy pooled(PoolMember member, DoubleSupplier random) {
@@ -252,6 +264,9 @@ public final class ProxyPool {
         }
         PoolSnapshot candidates = tried.isEmpty() ? usable : usable.without(tried);
         if (candidates.size() == 0) {
+            if (usable.size() == 0) {
+                requestCheckRound();
+            }
             return lastResort(target, tried);
         }
         PooledProxy chosen = candidates.get(select(candidates, target));
@@ -306,7 +321,10 @@ public final class ProxyPool {
         long now = nanoTime.getAsLong();
         synchronized (lock) {
             for (PooledProxy proxy : proxies) {
-                if (!tried.contains(proxy.url()) && proxy.breaker().tryProbe(now)) {
+                if (!tried.contains(proxy.url())
+                        && !proxy.isDown()
+                        && !healsByCheck(proxy)
+                        && proxy.breaker().tryProbe(now)) {
                     scheduleProbe();
                     return new Use(proxy, target, timeout(proxy, proxies.size() > 1, tried), true);
                 }
@@ -323,7 +341,7 @@ public final class ProxyPool {
         synchronized (lock) {
             return proxies.stream()
                     .filter(proxy -> !tried.contains(proxy.url()))
-                    .sorted(Comparator.comparingLong(proxy -> proxy.breaker().untilNanos() - now))
+                    .sorted(Comparator.comparingLong(proxy -> outFor(proxy, now)))
                     .filter(proxy -> proxy.tryLastResort(now))
                     .findFirst()
                     .<Grant>map(proxy -> new Use(proxy, target, proxy.timeout(), false))
@@ -331,8 +349,118 @@ public final class ProxyPool {
         }
     }
 
+    /** How much longer a proxy is left out; those that checks hold down come last, since nobody knows. */
+    private static long outFor(PooledProxy proxy, long now) {
+        if (proxy.isDown()) {
+            return Long.MAX_VALUE;
+        }
+        return proxy.breaker().state() == ProxyBreaker.State.CLOSED
+                ? 0
+                : proxy.breaker().untilNanos() - now;
+    }
+
+    /** Whether a check decides when the proxy is back, so that no connection has to try it. */
+    private boolean healsByCheck(PooledProxy proxy) {
+        HealthCheck.Level level = checkLevel;
+        return level != null && level.compareTo(proxy.failedLevel()) >= 0;
+    }
+
+    /** All are out: perhaps one is back already. */
+    private void requestCheckRound() {
+        long now = nanoTime.getAsLong();
+        synchronized (lock) {
+            if (now - roundAtNanos < CHECK_ROUND_NANOS) {
+                return;
+            }
+            roundAtNanos = now;
+        }
+        proxies.forEach(proxy -> checkRequests.request(proxy, 0));
+    }
+
+    /** Whether the pool's proxies are checked: those of a pool are unless it says otherwise. */
+    boolean isChecked() {
+        return !Boolean.FALSE.equals(settings.healthCheck().enabled());
+    }
+
+    HealthCheckSettings healthCheck() {
+        return settings.healthCheck();
+    }
+
+    List<PooledProxy> members() {
+        return proxies;
+    }
+
+    HealthCheck.Request request(PooledProxy proxy) {
+        Duration own = proxy.healthCheckTimeout();
+        return new HealthCheck.Request(
+                proxy.url(),
+                proxy.sslBundle(),
+                settings.healthCheck().url(),
+                settings.healthCheck().expectedStatus(),
+                own != null ? own : settings.healthCheck().timeout());
+    }
+
+    long sinceLastSuccess(PooledProxy proxy) {
+        return proxy.sinceWorked(nanoTime.getAsLong());
+    }
+
+    /** From now on the proxies are checked. */
+    void checkedBy(HealthCheck.Level level, CheckRequests requests) {
+        checkRequests = requests;
+        checkLevel = level;
+    }
+
+    /** A check succeeded, or a connection that counts as one. */
+    void checkSucceeded(PooledProxy proxy, HealthCheck.Level level, boolean enough) {
+        synchronized (lock) {
+            boolean wasUsable = proxy.isUsable();
+            boolean due = proxy.breaker().state() != ProxyBreaker.State.CLOSED
+                    && nanoTime.getAsLong() - proxy.breaker().untilNanos() >= 0;
+            if (due && level.compareTo(proxy.failedLevel()) >= 0) {
+                proxy.breaker().succeeded();
+                proxy.succeeded();
+            }
+            if (enough) {
+                proxy.down(false);
+            }
+            if (!wasUsable && proxy.isUsable()) {
+                publish();
+                log.info(
+                        "pool {}: {} passes its health check again, {} of {} proxies usable",
+                        name,
+                        proxy.url(),
+                        usable.size(),
+                        proxies.size());
+            }
+        }
+    }
+
+    /** A check failed; {@code out} if that was often enough. */
+    void checkFailed(PooledProxy proxy, boolean out, String reason) {
+        synchronized (lock) {
+            long now = nanoTime.getAsLong();
+            ProxyBreaker breaker = proxy.breaker();
+            if (breaker.state() != ProxyBreaker.State.CLOSED && now - breaker.untilNanos() >= 0) {
+                breaker.open(now);
+                checkRequests.request(proxy, breaker.untilNanos() - now);
+            }
+            if (out && !proxy.isDown()) {
+                proxy.down(true);
+                publish();
+                log.warn(
+                        "pool {}: {} fails its health check: {}; {} of {} proxies usable",
+                        name,
+                        proxy.url(),
+                        reason,
+                        usable.size(),
+                        proxies.size());
+            }
+        }
+    }
+
     private void report(PooledProxy proxy, ProxyTarget target, boolean probe, Outcome outcome) {
         if (outcome instanceof Outcome.Succeeded) {
+            proxy.worked(nanoTime.getAsLong());
             if (!proxy.isSpotless()) {
                 synchronized (lock) {
                     succeeded(proxy);
@@ -375,13 +503,14 @@ public final class ProxyPool {
             }
             return;
         }
-        proxy.failed(now);
+        proxy.failed(now, level(failure.stage()));
         boolean wasOut = proxy.breaker().state() != ProxyBreaker.State.CLOSED;
         boolean shouldOpen =
                 proxy.breaker().failed(count) && settings.circuitBreaker().enabled();
         if (shouldOpen && (wasOut || mayEject())) {
             proxy.breaker().open(now);
             publish();
+            checkRequests.request(proxy, proxy.breaker().untilNanos() - now);
             log.warn(
                     "pool {}: {} {} (stage {}, blame {}), left out for {} ms, {} of {} proxies usable",
                     name,
@@ -393,6 +522,14 @@ public final class ProxyPool {
                     usable.size(),
                     proxies.size());
         }
+    }
+
+    private static HealthCheck.Level level(ConnectionStage stage) {
+        return switch (stage) {
+            case SELECT, TCP -> HealthCheck.Level.TCP;
+            case TLS, HANDSHAKE -> HealthCheck.Level.HANDSHAKE;
+            case TUNNEL -> HealthCheck.Level.TARGET;
+        };
     }
 
     /** How many failures of the proxy an outcome counts for: the table of the semantics page, leases and blame. */
@@ -411,15 +548,14 @@ public final class ProxyPool {
                         .filter(other -> other.breaker().state() != ProxyBreaker.State.CLOSED)
                         .count()
                 + 1;
-        return out < proxies.size()
+        return usable.size() > 1
                 && out * 100
                         <= (long) proxies.size() * settings.circuitBreaker().maxEjectedPercent();
     }
 
     private void publish() {
-        List<PooledProxy> closed = proxies.stream()
-                .filter(proxy -> proxy.breaker().state() == ProxyBreaker.State.CLOSED)
-                .toList();
+        List<PooledProxy> closed =
+                proxies.stream().filter(PooledProxy::isUsable).toList();
         usable = new PoolSnapshot(closed, nanoTime);
         scheduleProbe();
         complete = closed.size() == proxies.size();

@@ -92,6 +92,15 @@ public final class ProxyRouter {
     }
 
     /**
+     * The pools of the settings.
+     *
+     * @return each once, also where several exchanges share it
+     */
+    public Collection<ProxyPool> pools() {
+        return routes.pools();
+    }
+
+    /**
      * The target of a connection of which only host and port are known.
      *
      * @param type what the connection is for

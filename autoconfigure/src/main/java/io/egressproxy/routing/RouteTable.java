@@ -21,6 +21,7 @@ import io.egressproxy.settings.SettingsProblem;
 import io.egressproxy.settings.UnmatchedHosts;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
@@ -28,6 +29,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -79,6 +81,18 @@ final class RouteTable {
 
     ProxySettings settings() {
         return settings;
+    }
+
+    Collection<ProxyPool> pools() {
+        return Stream.concat(
+                        defaultPools.values().stream(),
+                        exchanges.values().stream()
+                                .flatMap(routes -> routes.byType().values().stream())
+                                .flatMap(route -> route instanceof Route.Pooled pooled
+                                        ? Stream.of(pooled.pool())
+                                        : Stream.<ProxyPool>empty()))
+                .distinct()
+                .toList();
     }
 
     /** Where a connection to this target leads. */

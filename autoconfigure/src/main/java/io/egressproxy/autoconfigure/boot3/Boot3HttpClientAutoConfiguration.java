@@ -28,6 +28,7 @@ import org.springframework.boot.web.reactive.function.client.WebClientCustomizer
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Conditional;
 import org.springframework.context.annotation.Configuration;
+import org.springframework.context.annotation.Lazy;
 import org.springframework.core.Ordered;
 import org.springframework.core.annotation.Order;
 import org.springframework.web.reactive.function.client.WebClient;
@@ -81,6 +82,7 @@ public final class Boot3HttpClientAutoConfiguration {
         }
 
         @Bean
+        @Lazy(false)
         UserMadeClients userMadeClients(ConfigurableListableBeanFactory beans) {
             return new UserMadeClients(beans);
         }

@@ -1,0 +1,51 @@
+package io.egressproxy.autoconfigure;
+
+import io.egressproxy.HealthCheck;
+import io.egressproxy.netty.NettyHealthChecks;
+import io.egressproxy.pool.HealthMonitor;
+import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.settings.InvalidProxySettingsException;
+import io.egressproxy.settings.SettingsProblem;
+import java.util.List;
+import java.util.Map;
+import org.springframework.beans.factory.DisposableBean;
+import org.springframework.beans.factory.SmartInitializingSingleton;
+import reactor.core.scheduler.Schedulers;
+import reactor.netty.resources.LoopResources;
+
+/** Starts the health checks with the application and ends them with it. */
+final class ProxyHealthMonitoring implements SmartInitializingSingleton, DisposableBean {
+    private final ProxyRouter router;
+    private final Map<String, HealthCheck> builtIn;
+    private final Map<String, HealthCheck> own;
+    private final HealthMonitor monitor;
+
+    ProxyHealthMonitoring(
+            ProxyRouter router, NettyHealthChecks builtIn, Map<String, HealthCheck> own, LoopResources loops) {
+        this.router = router;
+        this.builtIn = builtIn.byMethod();
+        this.own = own;
+        // not disposed: that would shut the event loop down, which others use
+        this.monitor = new HealthMonitor(
+                Schedulers.fromExecutorService(loops.onClient(true).next()));
+    }
+
+    @Override
+    public void afterSingletonsInstantiated() {
+        if (!router.isEnabled()) {
+            return;
+        }
+        try {
+            monitor.start(
+                    router.pools(), method -> builtIn.containsKey(method) ? builtIn.get(method) : own.get(method));
+        } catch (IllegalArgumentException unknownMethod) {
+            throw new InvalidProxySettingsException(List.of(
+                    new SettingsProblem("health-check.method", String.valueOf(unknownMethod.getMessage()), null)));
+        }
+    }
+
+    @Override
+    public void destroy() {
+        monitor.close();
+    }
+}

@@ -1,0 +1,16 @@
+package io.egressproxy.netty;
+
+import io.egressproxy.ProxyLease;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import java.util.Collection;
+import reactor.core.publisher.Mono;
+
+/** Who a channel asks what it has to do. */
+interface Leases {
+    /** What a connection to this host and port is for. */
+    ProxyTarget target(String host, int port);
+
+    /** A lease for a connection, without the proxies that have failed for it. */
+    Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried);
+}

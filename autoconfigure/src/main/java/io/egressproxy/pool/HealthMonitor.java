@@ -1,0 +1,308 @@
+package io.egressproxy.pool;
+
+import io.egressproxy.Blame;
+import io.egressproxy.HealthCheck;
+import io.egressproxy.ProxyConnectionException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.PriorityQueue;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.function.DoubleSupplier;
+import java.util.function.Function;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.Disposable;
+import reactor.core.Disposables;
+import reactor.core.scheduler.Scheduler;
+
+/**
+ * Checks the proxies of all pools, one due check at a time: at most 50 a second and 16 at once, whatever their number; with
+ * more proxies than that allows the interval stretches. Needs no thread of its own, only a scheduler's turn.
+ *
+ * <p>A proxy is out after {@code unhealthy-threshold} failures in a row and back after {@code healthy-threshold} successes; until
+ * the first result it may be used. A connection that worked within the interval counts as a check. If most of all proxies fail
+ * at once the fault is taken to be this machine's network, and no verdict is changed until one succeeds.
+ */
+public final class HealthMonitor implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(HealthMonitor.class);
+    private static final Duration BETWEEN_CHECKS = Duration.ofMillis(20);
+    private static final int MAX_RUNNING = 16;
+    private static final Duration FIRST_CHECKS_WITHIN = Duration.ofSeconds(2);
+    private static final Duration SHORTEST_PAUSE = Duration.ofSeconds(5);
+    private static final Duration LONGEST_PAUSE_WHILE_DOWN = Duration.ofSeconds(60);
+    private static final double JITTER = 0.1;
+    private static final int OWN_NETWORK_LEAST_PROXIES = 4;
+    private static final double OWN_NETWORK_SHARE = 0.8;
+
+    private final Scheduler scheduler;
+    private final LongSupplier nanoTime;
+    private final DoubleSupplier random;
+    private final long originNanos;
+    private final PriorityQueue<Watched> due;
+    private final List<Watched> all = new ArrayList<>();
+    private final Disposable.Composite running = Disposables.composite();
+    private final Disposable.Swap turn = Disposables.swap();
+    private int runningChecks;
+    private long notBeforeNanos;
+    private boolean ownNetworkSuspected;
+    private boolean ownNetworkCleared;
+    private boolean closed;
+
+    /** A proxy, when it is checked next, and what the checks so far have shown. Guarded by the monitor. */
+    private static final class Watched {
+        final ProxyPool pool;
+        final PooledProxy proxy;
+        final HealthCheck check;
+        long dueNanos;
+        int successes;
+        int failures;
+        int pausesWhileDown;
+        boolean lastFailed;
+        long lastResultNanos;
+        boolean hasResult;
+
+        Watched(ProxyPool pool, PooledProxy proxy, HealthCheck check, long dueNanos) {
+            this.pool = pool;
+            this.proxy = proxy;
+            this.check = check;
+            this.dueNanos = dueNanos;
+        }
+    }
+
+    /**
+     * A monitor that does nothing until it is started.
+     *
+     * @param scheduler where checks are started from
+     */
+    public HealthMonitor(Scheduler scheduler) {
+        this(scheduler, System::nanoTime, () -> ThreadLocalRandom.current().nextDouble());
+    }
+
+    HealthMonitor(Scheduler scheduler, LongSupplier nanoTime, DoubleSupplier random) {
+        this.scheduler = scheduler;
+        this.nanoTime = nanoTime;
+        this.random = random;
+        this.originNanos = nanoTime.getAsLong();
+        this.due = new PriorityQueue<>(Comparator.comparingLong(watched -> watched.dueNanos - originNanos));
+    }
+
+    /**
+     * Starts to check the proxies of pools.
+     *
+     * @param pools the pools; those whose checks are switched off are left alone
+     * @param checks finds a check by the name of its method, or null
+     * @throws IllegalArgumentException if there is no such check; the message has the name
+     */
+    public synchronized void start(Collection<ProxyPool> pools, Function<String, @Nullable HealthCheck> checks) {
+        long now = now();
+        notBeforeNanos = now;
+        for (ProxyPool pool : pools) {
+            if (!pool.isChecked()) {
+                continue;
+            }
+            HealthCheck check = checks.apply(pool.healthCheck().method());
+            if (check == null) {
+                throw new IllegalArgumentException(
+                        "there is no health check '" + pool.healthCheck().method()
+                                + "': use handshake, tcp, http, ping, or the name of a HealthCheck bean");
+            }
+            pool.members()
+                    .forEach(proxy -> all.add(new Watched(
+                            pool, proxy, check, now + (long) (FIRST_CHECKS_WITHIN.toNanos() * random.getAsDouble()))));
+            // asked for under the pool's lock, done without it
+            pool.checkedBy(check.level(), (proxy, nanos) -> scheduler.schedule(() -> checkSoon(proxy, nanos)));
+        }
+        due.addAll(all);
+        scheduleTurn();
+    }
+
+    /**
+     * Whether the checks are taken to fail for this machine's network.
+     *
+     * @return true while verdicts are frozen
+     */
+    public synchronized boolean isOwnNetworkSuspected() {
+        return ownNetworkSuspected;
+    }
+
+    private long now() {
+        return nanoTime.getAsLong();
+    }
+
+    private void scheduleTurn() {
+        Watched next = due.peek();
+        if (closed || next == null || runningChecks >= MAX_RUNNING) {
+            return; // a check that ends takes the next turn
+        }
+        long at = Math.max(next.dueNanos, notBeforeNanos);
+        turn.update(scheduler.schedule(this::takeTurn, Math.max(0, at - now()), TimeUnit.NANOSECONDS));
+    }
+
+    private void takeTurn() {
+        Watched watched;
+        synchronized (this) {
+            long now = now();
+            Watched next = due.peek();
+            if (closed || next == null || runningChecks >= MAX_RUNNING) {
+                return;
+            }
+            if (next.dueNanos - now > 0 || notBeforeNanos - now > 0) {
+                scheduleTurn();
+                return;
+            }
+            due.remove();
+            notBeforeNanos = now + BETWEEN_CHECKS.toNanos();
+            if (countsAsChecked(next)) {
+                scheduleTurn();
+                return;
+            }
+            watched = next;
+            runningChecks++;
+            scheduleTurn();
+        }
+        run(watched);
+    }
+
+    /** A connection that worked within the last interval has shown more than a check would. */
+    private boolean countsAsChecked(Watched watched) {
+        long idle = watched.pool.sinceLastSuccess(watched.proxy);
+        long interval = watched.pool.healthCheck().interval().toNanos();
+        if (idle >= interval || watched.proxy.isDown()) {
+            return false;
+        }
+        succeeded(watched);
+        return true;
+    }
+
+    private void run(Watched watched) {
+        HealthCheck.Request request = watched.pool.request(watched.proxy);
+        // subscribed outside the lock; the deadline covers everything that the check does
+        Disposable subscription = watched.check
+                .check(request)
+                .timeout(request.timeout(), scheduler)
+                .subscribe(ignored -> {}, failure -> ended(watched, failure), () -> ended(watched, null));
+        running.add(subscription);
+        if (subscription.isDisposed()) {
+            running.remove(subscription);
+        }
+    }
+
+    private synchronized void ended(Watched watched, @Nullable Throwable failure) {
+        if (closed) {
+            return;
+        }
+        runningChecks--;
+        if (failure == null) {
+            succeeded(watched);
+        } else if (isLocal(failure)) {
+            again(watched, SHORTEST_PAUSE);
+        } else {
+            failed(watched, failure);
+        }
+        scheduleTurn();
+    }
+
+    private static boolean isLocal(Throwable failure) {
+        return failure instanceof ProxyConnectionException proxied
+                && proxied.attempts().stream().anyMatch(attempt -> attempt.blame() == Blame.LOCAL);
+    }
+
+    private void succeeded(Watched watched) {
+        watched.hasResult = true;
+        watched.lastFailed = false;
+        watched.lastResultNanos = now();
+        watched.failures = 0;
+        watched.successes++;
+        if (ownNetworkSuspected) {
+            ownNetworkSuspected = false;
+            ownNetworkCleared = true; // one works: the others that fail do so by themselves
+            log.warn("Health checks succeed again; verdicts about proxies are made again.");
+        }
+        boolean enough = watched.successes >= watched.pool.healthCheck().healthyThreshold();
+        watched.pool.checkSucceeded(watched.proxy, watched.check.level(), enough);
+        if (watched.proxy.isDown()) {
+            again(watched, SHORTEST_PAUSE); // one more success brings it back
+        } else {
+            watched.pausesWhileDown = 0;
+            again(watched, watched.pool.healthCheck().interval());
+        }
+    }
+
+    private void failed(Watched watched, Throwable failure) {
+        watched.hasResult = true;
+        watched.lastFailed = true;
+        watched.lastResultNanos = now();
+        watched.successes = 0;
+        watched.failures++;
+        suspectOwnNetwork();
+        boolean out = watched.failures >= watched.pool.healthCheck().unhealthyThreshold();
+        if (!ownNetworkSuspected) {
+            watched.pool.checkFailed(watched.proxy, out, reason(failure));
+        }
+        if (watched.proxy.isDown()) {
+            long pause = SHORTEST_PAUSE.toNanos() << Math.min(watched.pausesWhileDown++, 10);
+            again(watched, Duration.ofNanos(Math.min(pause, LONGEST_PAUSE_WHILE_DOWN.toNanos())));
+        } else {
+            Duration interval = watched.pool.healthCheck().interval();
+            again(watched, interval.compareTo(SHORTEST_PAUSE) < 0 ? interval : SHORTEST_PAUSE);
+        }
+    }
+
+    private static String reason(Throwable failure) {
+        return failure instanceof ProxyConnectionException proxied
+                        && !proxied.attempts().isEmpty()
+                ? proxied.attempts().get(0).detail()
+                : failure.getClass().getSimpleName();
+    }
+
+    private void suspectOwnNetwork() {
+        long now = now();
+        long failing = all.stream()
+                .filter(watched -> watched.hasResult
+                        && watched.lastFailed
+                        && now - watched.lastResultNanos
+                                <= watched.pool.healthCheck().interval().toNanos())
+                .count();
+        boolean most = all.size() >= OWN_NETWORK_LEAST_PROXIES && failing >= Math.ceil(all.size() * OWN_NETWORK_SHARE);
+        if (!most) {
+            ownNetworkCleared = false;
+        } else if (!ownNetworkSuspected && !ownNetworkCleared) {
+            ownNetworkSuspected = true;
+            log.warn(
+                    "{} of {} proxies fail their health checks at once: this machine's own network is suspected, and no"
+                            + " verdict is changed until a check succeeds.",
+                    failing,
+                    all.size());
+        }
+    }
+
+    private void again(Watched watched, Duration pause) {
+        double jitter = 1 + JITTER * (2 * random.getAsDouble() - 1);
+        watched.dueNanos = now() + (long) (pause.toNanos() * jitter);
+        due.add(watched);
+    }
+
+    /** A proxy that its breaker holds down is checked when its time is over, and that check decides. */
+    private synchronized void checkSoon(PooledProxy proxy, long inNanos) {
+        for (Watched watched : all) {
+            if (watched.proxy == proxy && due.remove(watched)) {
+                watched.dueNanos = now() + inNanos;
+                due.add(watched);
+            }
+        }
+        scheduleTurn();
+    }
+
+    @Override
+    public synchronized void close() {
+        closed = true;
+        turn.dispose();
+        running.dispose();
+    }
+}

@@ -1,0 +1,267 @@
+package io.egressproxy.pool;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import io.egressproxy.Blame;
+import io.egressproxy.ConnectionStage;
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.HealthCheck;
+import io.egressproxy.Outcome;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.settings.CircuitBreakerSettings;
+import io.egressproxy.settings.HealthCheckSettings;
+import io.egressproxy.settings.OnExhausted;
+import io.egressproxy.settings.PoolMember;
+import io.egressproxy.settings.ProxyEntry;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import reactor.core.publisher.Mono;
+import reactor.test.scheduler.VirtualTimeScheduler;
+
+@Tag("FR-3")
+@Tag("TR-3")
+class HealthMonitorTests {
+    private static final ProxyTarget TARGET =
+            new ProxyTarget(ExchangeId.of("binance"), ConnectionType.HTTP, "api.binance.com", 443);
+
+    private final VirtualTimeScheduler time = VirtualTimeScheduler.create();
+    private final HealthMonitor monitor = new HealthMonitor(time, () -> time.now(TimeUnit.NANOSECONDS), () -> 0.5);
+    private final Set<String> dead = new HashSet<>();
+    private final Set<String> silent = new HashSet<>();
+    private final List<String> checked = new ArrayList<>();
+    private final AtomicInteger running = new AtomicInteger();
+    private int mostRunning;
+    private HealthCheck.Level level = HealthCheck.Level.HANDSHAKE;
+
+    @AfterEach
+    void close() {
+        monitor.close();
+    }
+
+    private final HealthCheck check = new HealthCheck() {
+        @Override
+        public Mono<Void> check(Request request) {
+            String host = request.proxy().host();
+            checked.add(host);
+            mostRunning = Math.max(mostRunning, running.incrementAndGet());
+            Mono<Void> result = silent.contains(host)
+                    ? Mono.never()
+                    : dead.contains(host) ? Mono.error(new IOException("dead")) : Mono.empty();
+            return result.doFinally(signal -> running.decrementAndGet());
+        }
+
+        @Override
+        public Level level() {
+            return level;
+        }
+    };
+
+    private ProxyPool pool(int size) {
+        return pool(size, Duration.ofSeconds(30));
+    }
+
+    private ProxyPool pool(int size, Duration interval) {
+        ProxyEntry entry = new ProxyEntry(
+                null,
+                20,
+                false,
+                null,
+                IntStream.range(0, size)
+                        .mapToObj(i -> new PoolMember(ProxyUrl.parse("http://p" + i + ":1"), null, 1, true, null, null))
+                        .toList(),
+                null,
+                "round_robin",
+                3,
+                Duration.ofSeconds(5),
+                OnExhausted.FAIL,
+                new HealthCheckSettings(null, "own", null, "200-299", interval, Duration.ofSeconds(5), 2, 3),
+                new CircuitBreakerSettings(true, 3, Duration.ofSeconds(5), Duration.ofMinutes(5), 50));
+        ProxyPool pool =
+                new ProxyPool("binance/http", entry, name -> null, () -> time.now(TimeUnit.NANOSECONDS), () -> 0.5);
+        monitor.start(List.of(pool), method -> check);
+        return pool;
+    }
+
+    private static Set<String> usable(ProxyPool pool) {
+        return IntStream.range(0, 50)
+                .mapToObj(i -> pool.acquire(TARGET, List.of()))
+                .filter(ProxyPool.Use.class::isInstance)
+                .map(grant -> {
+                    ((ProxyPool.Use) grant).close(new Outcome.Cancelled());
+                    return ((ProxyPool.Use) grant).proxy().host();
+                })
+                .collect(Collectors.toCollection(TreeSet::new));
+    }
+
+    private void pass(int seconds) {
+        time.advanceTimeBy(Duration.ofSeconds(seconds));
+    }
+
+    @Test
+    void allMayBeUsedBeforeTheFirstResult() {
+        dead.addAll(List.of("p0", "p1"));
+        assertThat(usable(pool(3))).containsExactly("p0", "p1", "p2");
+    }
+
+    @Test
+    void upToAHundredProxiesAreCheckedWithinTwoSecondsAndFiftyASecondThen() {
+        pool(200);
+        pass(3);
+        assertThat(new HashSet<>(checked)).hasSizeBetween(95, 110);
+        pass(2);
+        assertThat(new HashSet<>(checked)).hasSize(200);
+        pass(600);
+        assertThat(checked.size() / 605.0).as("checks a second").isBetween(6.0, 8.0);
+    }
+
+    @Test
+    void withMoreProxiesThanTheRateAllowsTheIntervalStretches() {
+        pool(3_000, Duration.ofSeconds(10));
+        pass(121);
+        assertThat(checked.size() / 120.0).isBetween(49.0, 51.0);
+        assertThat(new HashSet<>(checked)).hasSize(3_000);
+    }
+
+    @Test
+    void atMostSixteenChecksRunAtOnceAndEachEndsAtItsDeadline() {
+        IntStream.range(0, 100).forEach(i -> silent.add("p" + i));
+        pool(100);
+        pass(60);
+        assertThat(mostRunning).isEqualTo(16);
+        assertThat(new HashSet<>(checked)).hasSize(100);
+    }
+
+    @Test
+    void threeFailuresTakeAProxyOutAndTwoSuccessesBringItBack() {
+        ProxyPool pool = pool(5);
+        dead.add("p1");
+        pass(10);
+        assertThat(usable(pool)).contains("p1");
+        pass(5);
+        assertThat(usable(pool)).containsExactly("p0", "p2", "p3", "p4");
+        dead.clear();
+        pass(12);
+        assertThat(usable(pool)).hasSize(5);
+    }
+
+    @Test
+    void aProxyThatIsDownIsCheckedLessAndLessOften() {
+        pool(5);
+        dead.add("p1");
+        pass(3_600);
+        long checks = checked.stream().filter("p1"::equals).count();
+        assertThat(checks)
+                .as("three, then after 5, 10, 20, 40 s and each minute")
+                .isBetween(58L, 68L);
+    }
+
+    @Test
+    void aConnectionThatWorkedWithinTheIntervalCountsAsACheck() {
+        ProxyPool pool = pool(5);
+        pass(5);
+        checked.clear();
+        for (int i = 0; i < 60; i++) {
+            for (int use = 0; use < 5; use++) {
+                ((ProxyPool.Use) pool.acquire(TARGET, List.of())).established();
+            }
+            pass(5);
+        }
+        assertThat(checked).isEmpty();
+    }
+
+    @Test
+    void whenNearlyAllFailAtOnceTheOwnNetworkIsSuspectedAndNobodyIsTakenOut() {
+        ProxyPool pool = pool(5);
+        pass(5);
+        dead.addAll(List.of("p0", "p1", "p2", "p3", "p4"));
+        pass(300);
+        assertThat(monitor.isOwnNetworkSuspected()).isTrue();
+        assertThat(usable(pool)).hasSize(5);
+        dead.remove("p0");
+        pass(120);
+        assertThat(monitor.isOwnNetworkSuspected()).isFalse();
+        assertThat(usable(pool))
+                .as("one works, so the others are to blame themselves")
+                .containsExactly("p0");
+    }
+
+    private void fail(ProxyPool pool, String host, ConnectionStage stage) {
+        for (int failures = 0; failures < 3; ) {
+            ProxyPool.Use use = (ProxyPool.Use) pool.acquire(TARGET, List.of());
+            boolean wanted = use.proxy().host().equals(host);
+            use.close(wanted ? new Outcome.Failed(stage, Blame.PROXY, "failed") : new Outcome.Cancelled());
+            failures += wanted ? stage == ConnectionStage.TCP ? 1 : 2 : 0;
+        }
+    }
+
+    @Test
+    void aCheckAndNoConnectionTriesAProxyThatItsBreakerHoldsDown() {
+        ProxyPool pool = pool(5);
+        pass(5);
+        dead.add("p1");
+        fail(pool, "p1", ConnectionStage.TCP);
+        pass(4);
+        assertThat(usable(pool))
+                .as("its time is over, and it is dead")
+                .hasSize(4)
+                .doesNotContain("p1");
+        dead.clear();
+        pass(30);
+        assertThat(usable(pool)).hasSize(5);
+    }
+
+    @Test
+    void aCheckDoesNotHealWhatFailedAtAHigherLevel() {
+        level = HealthCheck.Level.TCP;
+        ProxyPool pool = pool(5);
+        pass(5);
+        fail(pool, "p1", ConnectionStage.HANDSHAKE);
+        pass(3);
+        assertThat(usable(pool)).doesNotContain("p1");
+        pass(2);
+        ProxyPool.Use probe = (ProxyPool.Use) pool.acquire(TARGET, List.of());
+        assertThat(probe.proxy().host()).as("a connection has to try it").isEqualTo("p1");
+    }
+
+    @Test
+    void whenAllAreOutTheyAreCheckedAtOnceAndNotMoreThanOnceASecond() {
+        ProxyPool pool = pool(3, Duration.ofSeconds(300));
+        dead.addAll(List.of("p0", "p1", "p2"));
+        pass(40);
+        assertThat(usable(pool)).isEmpty();
+        pass(1);
+        checked.clear();
+        IntStream.range(0, 1_000).forEach(i -> pool.acquire(TARGET, List.of()));
+        pass(1);
+        assertThat(checked).hasSizeBetween(3, 6);
+        dead.clear();
+        for (int i = 0; i < 3; i++) {
+            pool.acquire(TARGET, List.of());
+            pass(2);
+        }
+        assertThat(usable(pool)).hasSize(3);
+    }
+
+    @Test
+    void aMethodThatDoesNotExistIsRefused() {
+        ProxyPool pool = pool(2);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> monitor.start(List.of(pool), method -> null))
+                .withMessageContaining("no health check 'own': use handshake, tcp, http, ping");
+    }
+}
