@@ -20,6 +20,7 @@ final class ChannelRoute implements ChannelPipelineConfigurer {
     private final Leases leases;
     private final NameResolution names;
     private final ProxySslContexts tls;
+    private final ProxyChannels channels;
     private final int hash;
 
     /**
@@ -28,13 +29,19 @@ final class ChannelRoute implements ChannelPipelineConfigurer {
      * @param leases decides
      * @param names resolves what must be resolved here
      * @param tls where the TLS contexts for {@code https} proxies come from
+     * @param channels knows what goes through which proxy
      * @param number differs for each route
      */
-    ChannelRoute(Leases leases, NameResolution names, ProxySslContexts tls, int number) {
+    ChannelRoute(Leases leases, NameResolution names, ProxySslContexts tls, ProxyChannels channels, int number) {
         this.leases = leases;
         this.names = names;
         this.tls = tls;
+        this.channels = channels;
         this.hash = number * 0x9E3779B1; // odd, so that different numbers have different hashes, spread out
+    }
+
+    ProxyChannels channels() {
+        return channels;
     }
 
     Leases leases() {

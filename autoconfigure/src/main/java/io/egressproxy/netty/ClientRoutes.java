@@ -31,6 +31,7 @@ public final class ClientRoutes implements AutoCloseable {
     private final ProxyRouter router;
     private final ProxySslContexts tls;
     private final NameResolution names;
+    private final ProxyChannels channels = new ProxyChannels();
     private final HopResolverGroup hops = new HopResolverGroup();
     private final Map<RouteKey, ChannelRoute> routes = new ConcurrentHashMap<>();
     private final AtomicInteger routeNumbers = new AtomicInteger();
@@ -50,6 +51,7 @@ public final class ClientRoutes implements AutoCloseable {
         this.router = router;
         this.tls = tls;
         this.names = names;
+        router.onProxyOut(channels::retire);
     }
 
     /**
@@ -111,7 +113,7 @@ public final class ClientRoutes implements AutoCloseable {
     }
 
     private ChannelRoute newRoute(RouteKey key) {
-        return new ChannelRoute(new RoutedLeases(router, key), names, tls, routeNumbers.incrementAndGet());
+        return new ChannelRoute(new RoutedLeases(router, key), names, tls, channels, routeNumbers.incrementAndGet());
     }
 
     @Override

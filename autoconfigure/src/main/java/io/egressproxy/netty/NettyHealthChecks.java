@@ -166,7 +166,7 @@ public final class NettyHealthChecks implements AutoCloseable {
     private ChannelRoute route(HealthCheck.Request request) {
         UseProxy use =
                 new UseProxy(request.proxy(), request.timeout(), request.sslBundle(), ProxyDecision.Source.DEFAULT);
-        return new ChannelRoute(new OneProxy(use), names, tls, 0);
+        return new ChannelRoute(new OneProxy(use), names, tls, new ProxyChannels(), 0);
     }
 
     @Override

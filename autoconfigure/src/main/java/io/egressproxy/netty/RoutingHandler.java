@@ -320,6 +320,9 @@ final class RoutingHandler extends ChannelDuplexHandler {
         stage = ConnectionStage.TUNNEL;
         latency = Duration.ofNanos(System.nanoTime() - startNanos);
         settle();
+        if (lease != null && lease.decision() instanceof UseProxy use) {
+            route.channels().add(use.proxy(), ctx.channel());
+        }
         if (connected != null) {
             connected.trySuccess();
         }

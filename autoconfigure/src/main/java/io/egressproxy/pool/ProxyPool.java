@@ -15,8 +15,10 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -50,6 +52,8 @@ public final class ProxyPool {
     private volatile PoolSnapshot usable;
     private volatile boolean complete = true;
     private volatile long probeAtNanos;
+
+    private final List<Consumer<ProxyUrl>> outListeners = new CopyOnWriteArrayList<>();
 
     /** Asks for a check of a proxy after a time. */
     interface CheckRequests {
@@ -221,6 +225,15 @@ public final class ProxyPool {
      */
     public OnExhausted onExhausted() {
         return settings.onExhausted();
+    }
+
+    /**
+     * Has somebody told when a proxy is left out.
+     *
+     * @param listener called under the pool's lock: must not block, and must not ask the pool back
+     */
+    public void onOut(Consumer<ProxyUrl> listener) {
+        outListeners.add(listener);
     }
 
     /**
@@ -447,6 +460,7 @@ public final class ProxyPool {
             if (out && !proxy.isDown()) {
                 proxy.down(true);
                 publish();
+                outListeners.forEach(listener -> listener.accept(proxy.url()));
                 log.warn(
                         "pool {}: {} fails its health check: {}; {} of {} proxies usable",
                         name,
@@ -510,6 +524,7 @@ public final class ProxyPool {
         if (shouldOpen && (wasOut || mayEject())) {
             proxy.breaker().open(now);
             publish();
+            outListeners.forEach(listener -> listener.accept(proxy.url()));
             checkRequests.request(proxy, proxy.breaker().untilNanos() - now);
             log.warn(
                     "pool {}: {} {} (stage {}, blame {}), left out for {} ms, {} of {} proxies usable",

@@ -25,6 +25,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -98,6 +99,15 @@ public final class ProxyRouter {
      */
     public Collection<ProxyPool> pools() {
         return routes.pools();
+    }
+
+    /**
+     * Has somebody told when a proxy of a pool is left out, by its failures or by its checks.
+     *
+     * @param listener gets the proxy; must not block, and must not ask the router back
+     */
+    public void onProxyOut(Consumer<ProxyUrl> listener) {
+        pools().forEach(pool -> pool.onOut(listener));
     }
 
     /**

@@ -34,11 +34,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.netty.ByteBufFlux;
+import reactor.netty.http.HttpProtocol;
 import reactor.netty.http.client.HttpClient;
 
 /** Pools on real proxies: a proxy that fails costs an attempt, not a connection. */
@@ -218,6 +221,28 @@ class PoolFailoverTests {
         assertThat(notOpened).hasValue(0);
         assertThat(inFlight).hasValueLessThanOrEqualTo(4);
         assertThat(target.directConnections()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void whenAProxyIsLeftOutItsIdleConnectionsAreClosed(boolean http2) {
+        RunningProxy frozen = lab.proxy(ProxyKind.SQUID_HTTP);
+        RunningProxy good = lab.proxy(ProxyKind.MICROSOCKS_SOCKS5);
+        try (Routed routed = routed(pool(Duration.ofMillis(300), 2, List.of(frozen.url(), good.url())))) {
+            HttpClient client = http2 ? routed.http(HttpProtocol.H2) : routed.http();
+            Flux.range(0, 2)
+                    .flatMap(i -> whoami(client, target.url("https", "/whoami")), 2)
+                    .blockLast(Routed.PATIENCE);
+            frozen.freeze();
+            // on new connections, to another port: the first two find the black hole, and leave it out
+            Flux.range(0, 4)
+                    .concatMap(i -> whoami(routed.http().keepAlive(false), target.url("http", "/whoami")))
+                    .blockLast(Routed.PATIENCE);
+            for (int i = 0; i < 10; i++) {
+                assertThat(whoami(client, target.url("https", "/whoami")).block(Duration.ofSeconds(5)))
+                        .contains(good.egressAddress());
+            }
+        }
     }
 
     @Test
