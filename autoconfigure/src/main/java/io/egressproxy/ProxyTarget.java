@@ -1,5 +1,6 @@
 package io.egressproxy;
 
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param port the target's port, 0 if it is not known
  */
 public record ProxyTarget(ExchangeId exchange, ConnectionType type, @Nullable String host, int port) {
+    private static final Pattern SHOWABLE = Pattern.compile("[\\p{L}\\p{N}._:%-]{1,255}");
 
     /**
      * A target of which only the exchange is known.
@@ -27,6 +29,11 @@ public record ProxyTarget(ExchangeId exchange, ConnectionType type, @Nullable St
     @Override
     public String toString() {
         String who = "exchange '" + exchange + "' " + type.id();
-        return host == null ? who : who + " to " + (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port;
+        if (host == null) {
+            return who;
+        }
+        // a client may take user:password@host for the host
+        String shown = SHOWABLE.matcher(host).matches() ? host : "***";
+        return who + " to " + (shown.indexOf(':') >= 0 ? "[" + shown + "]" : shown) + ":" + port;
     }
 }

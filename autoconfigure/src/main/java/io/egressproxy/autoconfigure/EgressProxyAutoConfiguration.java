@@ -63,6 +63,7 @@ public final class EgressProxyAutoConfiguration {
     }
 
     @Bean
+    @Lazy(false)
     @ConditionalOnMissingBean
     ProxySslContexts proxySslContexts(ProxySettings settings, ObjectProvider<SslBundles> bundles) {
         return SslBundleContexts.verified(settings, bundles.getIfAvailable());

@@ -11,6 +11,7 @@ import org.springframework.boot.autoconfigure.condition.ConditionOutcome;
 import org.springframework.boot.autoconfigure.condition.SpringBootCondition;
 import org.springframework.context.annotation.ConditionContext;
 import org.springframework.context.annotation.ConfigurationCondition;
+import org.springframework.context.aot.AbstractAotProcessor;
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.core.type.AnnotatedTypeMetadata;
 
@@ -28,6 +29,10 @@ public final class OnProxyEnabledCondition extends SpringBootCondition implement
     @Override
     public ConditionOutcome getMatchOutcome(ConditionContext context, AnnotatedTypeMetadata metadata) {
         ConditionMessage.Builder message = ConditionMessage.forCondition("Egress Proxy");
+        if (Boolean.getBoolean(AbstractAotProcessor.AOT_PROCESSING)) {
+            // decided while building, but the settings are those of the run: what is contributed looks at them again
+            return ConditionOutcome.match(message.because("the application is processed ahead of time"));
+        }
         if (ProxySettingsBinder.isEnabled((ConfigurableEnvironment) context.getEnvironment())) {
             return ConditionOutcome.match(message.because("proxy.enabled is true"));
         }

@@ -1,6 +1,7 @@
 package io.egressproxy.autoconfigure;
 
 import io.egressproxy.ConnectionType;
+import io.egressproxy.ProxyUrl;
 import io.egressproxy.netty.ProxySslContexts;
 import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.PoolMember;
@@ -13,11 +14,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.boot.ssl.NoSuchSslBundleException;
 import org.springframework.boot.ssl.SslBundle;
 import org.springframework.boot.ssl.SslBundles;
@@ -25,6 +27,7 @@ import org.springframework.boot.ssl.SslOptions;
 
 /** TLS contexts from Spring Boot's SSL bundles, each built once and again when its bundle is reloaded. */
 final class SslBundleContexts implements ProxySslContexts {
+    private static final Logger log = LoggerFactory.getLogger(SslBundleContexts.class);
     private static final String JVM_TRUST = "";
 
     private final @Nullable SslBundles bundles;
@@ -59,14 +62,21 @@ final class SslBundleContexts implements ProxySslContexts {
         if (entry == null) {
             return;
         }
-        Stream<PoolMember> pool = entry.pool() == null ? Stream.empty() : entry.pool().stream();
-        Set<String> names = Stream.concat(
-                        Stream.ofNullable(entry.sslBundle()),
-                        pool.flatMap(member -> Stream.ofNullable(member.sslBundle())))
-                .collect(Collectors.toSet());
+        List<PoolMember> members = new ArrayList<>(entry.pool() == null ? List.of() : entry.pool());
+        PoolMember single = entry.single();
+        if (single != null) {
+            members.add(single);
+        }
+        Set<String> names = new TreeSet<>();
+        for (PoolMember member : members) {
+            String name = member.sslBundle() != null ? member.sslBundle() : entry.sslBundle();
+            if (member.url().scheme() == ProxyUrl.Scheme.HTTPS || name != null) {
+                names.add(name == null ? JVM_TRUST : name); // also the JVM's trust: built here, not on an event loop
+            }
+        }
         for (String name : names) {
             try {
-                get(name);
+                get(name.equals(JVM_TRUST) ? null : name);
             } catch (SSLException | RuntimeException unusable) {
                 problems.add(new SettingsProblem(
                         path + ".ssl-bundle",
@@ -84,25 +94,35 @@ final class SslBundleContexts implements ProxySslContexts {
         if (kept != null) {
             return kept;
         }
-        SslContext built = build(sslBundle);
-        contexts.put(name, built);
-        return built;
+        SslContext built = sslBundle == null ? SslContextBuilder.forClient().build() : watched(sslBundle);
+        SslContext reloaded = contexts.putIfAbsent(name, built);
+        return reloaded == null ? built : reloaded;
     }
 
-    private SslContext build(@Nullable String name) throws SSLException {
-        SslContextBuilder builder = SslContextBuilder.forClient();
-        if (name == null) {
-            return builder.build();
-        }
+    private SslContext watched(String name) throws SSLException {
         if (bundles == null) {
             throw new NoSuchSslBundleException(name, "there are no SSL bundles");
         }
         SslBundle bundle = bundles.getBundle(name);
         if (watched.add(name)) {
-            bundles.addBundleUpdateHandler(name, reloaded -> contexts.remove(name));
+            bundles.addBundleUpdateHandler(name, reloaded -> reload(name, reloaded));
         }
+        return build(bundle);
+    }
+
+    /** On the thread that reloads bundles, so that no event loop has to build the context. */
+    private void reload(String name, SslBundle bundle) {
+        try {
+            contexts.put(name, build(bundle));
+        } catch (SSLException unusable) {
+            log.warn("SSL bundle '{}' was reloaded and cannot be used; proxies keep the one before", name, unusable);
+        }
+    }
+
+    private static SslContext build(SslBundle bundle) throws SSLException {
         SslOptions options = bundle.getOptions();
-        return builder.keyManager(bundle.getManagers().getKeyManagerFactory())
+        return SslContextBuilder.forClient()
+                .keyManager(bundle.getManagers().getKeyManagerFactory())
                 .trustManager(bundle.getManagers().getTrustManagerFactory())
                 .ciphers(SslOptions.asSet(options.getCiphers()))
                 .protocols(options.getEnabledProtocols())

@@ -27,11 +27,9 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
     /** One attempt. An address that no transport understands, so that only our handler can connect to it. */
     static final class Hop extends SocketAddress {
         private final transient ConnectionPlan plan;
-        private final int number;
 
-        private Hop(ConnectionPlan plan, int number) {
+        private Hop(ConnectionPlan plan) {
             this.plan = plan;
-            this.number = number;
         }
 
         ConnectionPlan plan() {
@@ -40,7 +38,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
 
         @Override
         public String toString() {
-            return plan.target.getHostString() + ":" + plan.target.getPort() + " (attempt " + (number + 1) + ")";
+            return plan.target.getHostString() + ":" + plan.target.getPort(); // also a tag of metrics
         }
     }
 
@@ -137,7 +135,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
 
     @Override
     public SocketAddress get(int index) {
-        return new Hop(this, index);
+        return new Hop(this);
     }
 
     @Override

@@ -19,6 +19,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -126,6 +127,9 @@ final class FaultClassifier {
             return answered
                     ? handshake(Blame.AMBIGUOUS, "did not finish the handshake in time", CHECK_TARGET)
                     : handshake(Blame.PROXY, "accepted the connection, but did not answer in time", CHECK_RUNNING);
+        }
+        if (has(cause, SSLException.class)) { // TLS 1.3 rejects a client's certificate after its handshake
+            return tls(cause);
         }
         String text = String.valueOf(cause.getMessage());
         if (cause instanceof ProxyConnectException && cause.getCause() == null) {

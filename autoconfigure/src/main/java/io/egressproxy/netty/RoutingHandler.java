@@ -25,9 +25,11 @@ import java.util.Objects;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.regex.Pattern;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
+import reactor.netty.NettyPipeline;
 
 /**
  * Connects one channel as the router decides. It stands first in the channel, so that to everything behind it (the target's
@@ -47,6 +49,9 @@ final class RoutingHandler extends ChannelDuplexHandler {
         /** Given up; nothing passes. */
         FAILED
     }
+
+    /** Anything that a name or address may hold; what else stands there would end up in a CONNECT line or a log. */
+    private static final Pattern HOST = Pattern.compile("[^\\x00-\\x20\\x7f/@?#\\\\]{1,255}");
 
     private final ChannelRoute route;
     private State state = State.IDLE;
@@ -71,8 +76,8 @@ final class RoutingHandler extends ChannelDuplexHandler {
     public void connect(
             ChannelHandlerContext ctx, SocketAddress remote, @Nullable SocketAddress local, ChannelPromise promise) {
         ConnectionPlan connection = plan(remote);
-        if (connection == null) { // a Unix domain socket
-            state = State.OPEN;
+        if (connection == null) { // a Unix domain socket, which never leaves the machine
+            ctx.pipeline().remove(this);
             ctx.connect(remote, local, promise);
             return;
         }
@@ -88,6 +93,17 @@ final class RoutingHandler extends ChannelDuplexHandler {
             return;
         }
         InetSocketAddress address = connection.target();
+        if (ctx.pipeline().get(NettyPipeline.ProxyHandler) != null) {
+            refuse(
+                    ctx,
+                    connection,
+                    "the client has a proxy of its own, by proxy() after the route or by proxyWhen();" + " remove it");
+            return;
+        }
+        if (!HOST.matcher(address.getHostString()).matches()) {
+            refuse(ctx, connection, "its host is no valid name or address");
+            return;
+        }
         ProxyTarget wanted = route.leases().target(address.getHostString(), address.getPort());
         target = wanted;
         selection = route.leases()
@@ -95,6 +111,15 @@ final class RoutingHandler extends ChannelDuplexHandler {
                 .subscribe(
                         granted -> onLoop(ctx, () -> granted(ctx, local, connection, wanted, granted)),
                         refused -> onLoop(ctx, () -> refused(ctx, connection, wanted, refused)));
+    }
+
+    /** Ends the plan before anything was asked for: no proxy has to do with what is wrong. */
+    private void refuse(ChannelHandlerContext ctx, ConnectionPlan connection, String reason) {
+        InetSocketAddress address = connection.target();
+        Throwable refusal = new ProxyConnectionException(
+                route.leases().target(address.getHostString(), address.getPort()), List.of(), reason, null);
+        connection.end(refusal);
+        fail(ctx, refusal);
     }
 
     /**
@@ -400,7 +425,8 @@ final class RoutingHandler extends ChannelDuplexHandler {
     /** The end of the channel is the end of its lease. */
     private void closed(ChannelHandlerContext ctx) {
         if (state == State.CONNECTING) {
-            proxyFailed(ctx, new ClosedChannelException());
+            // after what the pipeline still has to say: TLS knows better why it was closed
+            ctx.executor().execute(() -> proxyFailed(ctx, new ClosedChannelException()));
         } else if (state == State.OPEN && lease != null) {
             boolean lost = !targetAnswered && !closedHere && lease.decision() instanceof UseProxy;
             lease.close(

@@ -48,7 +48,8 @@ final class Tunnel {
         ProxyHandler handshake = handshake(proxy, proxyAddress);
         handshake.setConnectTimeoutMillis(0); // one deadline covers the whole attempt, and it is not kept there
         ChannelPipeline pipeline = ctx.pipeline();
-        pipeline.addBefore(ctx.name(), HANDSHAKE, handshake);
+        pipeline.addFirst(
+                HANDSHAKE, handshake); // nearest to the socket, so that no logger of the client sees credentials
         pipeline.addFirst(PROBE, probe);
         if (sslHandler != null) {
             pipeline.addFirst(TLS, sslHandler);

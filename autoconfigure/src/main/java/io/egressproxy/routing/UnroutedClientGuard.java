@@ -31,15 +31,19 @@ public final class UnroutedClientGuard implements ClientHttpRequestInterceptor, 
     private static final Logger log = LoggerFactory.getLogger(UnroutedClientGuard.class);
 
     private final ProxyRouter router;
+    private final boolean followsRedirects;
     private final Set<String> announced = ConcurrentHashMap.newKeySet();
 
     /**
      * A guard.
      *
      * @param router decides where a proxy is needed
+     * @param followsRedirects whether the client follows redirects by itself, which nobody can check: then it is refused every
+     *     request
      */
-    public UnroutedClientGuard(ProxyRouter router) {
+    public UnroutedClientGuard(ProxyRouter router, boolean followsRedirects) {
         this.router = router;
+        this.followsRedirects = followsRedirects;
     }
 
     /**
@@ -77,17 +81,29 @@ public final class UnroutedClientGuard implements ClientHttpRequestInterceptor, 
     }
 
     private @Nullable ProxyConnectionException refusal(URI uri) {
-        String host = uri.getHost();
+        String host =
+                uri.getHost(); // null also for a host with an underscore, which some clients connect to all the same
         ProxyTarget target = host == null
                 ? ProxyTarget.of(ExchangeId.UNMATCHED, ConnectionType.HTTP)
                 : router.target(ConnectionType.HTTP, host, uri.getPort());
-        return router.decide(target) instanceof Direct
-                ? null
-                : new ProxyConnectionException(
-                        target,
-                        List.of(),
-                        "this client is not built on Reactor Netty and would connect directly; set"
-                                + " spring.http.client.factory=reactor and spring.http.reactiveclient.connector=reactor",
-                        null);
+        if (host != null && router.decide(target) instanceof Direct) {
+            return followsRedirects
+                    ? refusal(
+                            target,
+                            "it may be redirected by the target, past this check, to a host that needs a proxy; set"
+                                    + " spring.http.client.redirects=dont-follow and"
+                                    + " spring.http.reactiveclient.redirects=dont-follow, or")
+                    : null;
+        }
+        return refusal(target, "it would connect directly;");
+    }
+
+    private static ProxyConnectionException refusal(ProxyTarget target, String reason) {
+        return new ProxyConnectionException(
+                target,
+                List.of(),
+                "this client is not built on Reactor Netty, and " + reason
+                        + " set spring.http.client.factory=reactor and spring.http.reactiveclient.connector=reactor",
+                null);
     }
 }

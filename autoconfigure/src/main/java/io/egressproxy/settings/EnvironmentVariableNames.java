@@ -39,6 +39,17 @@ final class EnvironmentVariableNames {
         return resolve(schema, parts, delimited);
     }
 
+    /**
+     * Whether somebody seems to have meant a setting by a name that means none: it begins like one, or is nearly one.
+     *
+     * @param name the name without its prefix
+     */
+    boolean looksLikeASetting(String name) {
+        String uniform = SettingsSchema.uniform(name);
+        return schema.keys().keySet().stream()
+                .anyMatch(key -> uniform.startsWith(key) || Spelling.distance(uniform, key) <= 2);
+    }
+
     private static @Nullable List<String> resolve(SettingsSchema node, List<List<String>> parts, boolean delimited) {
         if (parts.isEmpty()) {
             return List.of();

@@ -41,4 +41,11 @@ public record ExchangeSettings(
     public @Nullable ProxyEntry entry(ConnectionType type) {
         return type == ConnectionType.HTTP ? http : websocket;
     }
+
+    /** Shows the keys of the metadata only: nobody knows what stands there. */
+    @Override
+    public String toString() {
+        return "ExchangeSettings[hosts=" + hosts + ", requireProxy=" + requireProxy + ", region=" + region
+                + ", metadata=" + metadata.keySet() + ", http=" + http + ", websocket=" + websocket + "]";
+    }
 }

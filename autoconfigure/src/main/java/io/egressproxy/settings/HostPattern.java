@@ -144,15 +144,14 @@ public final class HostPattern {
         if (name.startsWith("[") && name.endsWith("]")) {
             name = name.substring(1, name.length() - 1);
         }
-        if (name.endsWith(".")) {
-            name = name.substring(0, name.length() - 1);
+        if (name.chars().anyMatch(c -> c >= 0x80)) {
+            try { // before the dot at the end is looked at: other scripts have dots of their own
+                name = IDN.toASCII(name, IDN.ALLOW_UNASSIGNED).toLowerCase(Locale.ROOT);
+            } catch (IllegalArgumentException notInternational) {
+                return name;
+            }
         }
-        boolean ascii = name.chars().allMatch(c -> c < 0x80);
-        try {
-            return ascii ? name : IDN.toASCII(name, IDN.ALLOW_UNASSIGNED).toLowerCase(Locale.ROOT);
-        } catch (IllegalArgumentException notInternational) {
-            return name;
-        }
+        return name.endsWith(".") ? name.substring(0, name.length() - 1) : name;
     }
 
     @Override

@@ -163,7 +163,9 @@ public final class ProxySettingsBinder {
             List<String> path = path(name);
             Object value = path.isEmpty() ? null : enumerable.getProperty(name);
             if (value != null) {
-                session.add(path.subList(1, path.size()), value, OriginLookup.getOrigin(source, name));
+                // a config tree has its files' contents as another kind of text
+                Object text = value instanceof CharSequence ? value.toString() : value;
+                session.add(path.subList(1, path.size()), text, OriginLookup.getOrigin(source, name));
             }
         }
         List<SettingsProblem> problems = translator.problems();
@@ -177,7 +179,11 @@ public final class ProxySettingsBinder {
 
     /** The elements of a name under {@code proxy}, {@code [..]} kept whole; empty for any other name. */
     private static List<String> path(String name) {
-        if (!name.toLowerCase(Locale.ROOT).startsWith(ProxyProperties.PREFIX + ".")) {
+        String lower = name.toLowerCase(Locale.ROOT);
+        boolean ours = lower.equals(ProxyProperties.PREFIX)
+                || lower.startsWith(ProxyProperties.PREFIX + ".")
+                || lower.startsWith(ProxyProperties.PREFIX + "[");
+        if (!ours) {
             return List.of();
         }
         List<String> path = new ArrayList<>();
@@ -204,13 +210,21 @@ public final class ProxySettingsBinder {
     private TranslatedSource variables(SystemEnvironmentPropertySource variables, String prefix) {
         SettingsTranslator.Session session = translator.new Session(true);
         for (String variable : variables.getPropertyNames()) {
+            List<String> dotted = prefix.equals(VARIABLE_PREFIX) ? path(variable) : List.of();
+            if (dotted.size() > 1) { // proxy.default.http.url, as container platforms can set it
+                session.add(
+                        dotted.subList(1, dotted.size()),
+                        String.valueOf(variables.getProperty(variable)),
+                        new VariableOrigin(variable));
+                continue;
+            }
             if (!variable.toUpperCase(Locale.ROOT).startsWith(prefix)) {
                 continue;
             }
             boolean legacy = prefix.equals(LEGACY_VARIABLE_PREFIX);
             List<String> path = variableNames.resolve(variable.substring(prefix.length()));
             if (path == null) {
-                if (legacy) {
+                if (legacy || variableNames.looksLikeASetting(variable.substring(prefix.length()))) {
                     unknownVariables.add(variable);
                 }
                 continue; // PROXY_HOST and the like belong to somebody else
@@ -238,8 +252,7 @@ public final class ProxySettingsBinder {
         }
         if (!unknownVariables.isEmpty()) {
             log.warn(
-                    "Environment variables that start with {} but mean no setting are ignored: {}",
-                    LEGACY_VARIABLE_PREFIX,
+                    "Environment variables that look like proxy settings but mean no setting are ignored: {}",
                     String.join(", ", unknownVariables));
         }
     }

@@ -9,11 +9,13 @@ import io.egressproxy.settings.SettingsSchema.MapNode;
 import io.egressproxy.settings.SettingsSchema.ObjectNode;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.source.ConfigurationPropertyName;
 import org.springframework.boot.json.JsonParser;
@@ -39,6 +41,8 @@ final class SettingsTranslator {
     /** Settings of one source. Ids of one exchange must be spelled alike inside it. */
     final class Session {
         private final TranslatedSource source = new TranslatedSource();
+        private final Map<ConfigurationPropertyName, Map<String, Object>> free = new LinkedHashMap<>();
+        private final Map<ConfigurationPropertyName, Optional<Origin>> freeOrigins = new HashMap<>();
         private final Map<ExchangeId, String> ownSpellings = new HashMap<>();
         private final boolean spellingsAreFree;
 
@@ -52,6 +56,10 @@ final class SettingsTranslator {
         }
 
         TranslatedSource source() {
+            free.forEach((name, values) -> values.forEach((key, value) -> source.add(
+                    name.append("[" + key + "]"),
+                    listsRestored(value),
+                    freeOrigins.getOrDefault(name, Optional.empty()).orElse(null))));
             return source;
         }
 
@@ -90,7 +98,7 @@ final class SettingsTranslator {
                 ConfigurationPropertyName below = name.append("[" + exchange(element, name, origin) + "]");
                 walk(map.value(), name, below, path, depth + 1, value, origin);
             } else if (node instanceof FreeNode) {
-                walk(node, name, name.append("[" + element + "]"), path, depth + 1, value, origin);
+                free(name, path.subList(depth, path.size()), value, origin);
             } else if (node instanceof ListNode list) {
                 element(list, parent, name, path, depth, value, origin);
             } else {
@@ -122,6 +130,42 @@ final class SettingsTranslator {
             }
         }
 
+        /** What stands below a free key is kept as it is, lists and all, and bound as one value. */
+        private void free(ConfigurationPropertyName name, List<String> path, Object value, @Nullable Origin origin) {
+            Map<String, Object> below = free.computeIfAbsent(name, ignored -> new LinkedHashMap<>());
+            freeOrigins.putIfAbsent(name, Optional.ofNullable(origin));
+            for (String element : path.subList(0, path.size() - 1)) {
+                below = child(below, element);
+            }
+            below.put(path.get(path.size() - 1), value);
+        }
+
+        @SuppressWarnings("unchecked")
+        private static Map<String, Object> child(Map<String, Object> parent, String key) {
+            Object present = parent.get(key);
+            Map<String, Object> child =
+                    present instanceof Map<?, ?> map ? (Map<String, Object>) map : new LinkedHashMap<>();
+            parent.put(key, child);
+            return child;
+        }
+
+        /** Numbered elements are a list. */
+        private static Object listsRestored(Object value) {
+            if (!(value instanceof Map<?, ?> map)) {
+                return value;
+            }
+            List<Object> values =
+                    map.values().stream().map(Session::listsRestored).toList();
+            boolean numbered =
+                    !map.isEmpty() && IntStream.range(0, map.size()).allMatch(i -> map.containsKey(String.valueOf(i)));
+            if (numbered) {
+                return values;
+            }
+            Map<Object, Object> restored = new LinkedHashMap<>();
+            map.forEach((key, child) -> restored.put(key, listsRestored(child)));
+            return restored;
+        }
+
         private void value(
                 SettingsSchema node,
                 ConfigurationPropertyName parent,
@@ -140,7 +184,13 @@ final class SettingsTranslator {
                 return;
             }
             String text = value instanceof Collection<?> ? "" : value.toString();
-            if (node instanceof LeafNode || node instanceof FreeNode) {
+            if (node instanceof FreeNode) {
+                if (isJson(text)) {
+                    json(node, parent, name, text, origin);
+                }
+            } else if (text.equals("null") && !(node instanceof LeafNode)) { // of JSON in a variable: inherits
+                return;
+            } else if (node instanceof LeafNode) {
                 if (!text.isEmpty()) {
                     emit(name, value, origin);
                 }
@@ -258,15 +308,12 @@ final class SettingsTranslator {
                     origin);
             return;
         }
-        KnownKey nearest = object.keys().values().stream()
-                .min(Comparator.comparingInt(key -> distance(key.name(), element)))
-                .orElseThrow();
-        boolean close = distance(nearest.name(), element) <= Math.max(2, element.length() / 2);
-        problem(
-                property,
-                "is not a known key; "
-                        + (close ? "did you mean " + name + "." + nearest.name() + "?" : "use " + keys(object)),
-                origin);
+        String hint = Spelling.nearest(
+                        element,
+                        object.keys().values().stream().map(KnownKey::name).toList())
+                .map(nearest -> "did you mean " + name + "." + nearest + "?")
+                .orElseGet(() -> "use " + keys(object));
+        problem(property, "is not a known key; " + hint, origin);
     }
 
     private static String keys(ObjectNode object) {
@@ -286,26 +333,5 @@ final class SettingsTranslator {
     /** A key as it was written, unless it is so odd that it could be a URL or a secret in the wrong place. */
     private static String safe(String element) {
         return element.matches("[A-Za-z0-9_.-]{1,64}") ? element.toLowerCase(Locale.ROOT) : "***";
-    }
-
-    /** The least number of characters to insert, remove or replace (Levenshtein). */
-    private static int distance(String left, String right) {
-        String from = SettingsSchema.uniform(left);
-        String to = SettingsSchema.uniform(right);
-        int[] row = new int[to.length() + 1];
-        for (int j = 0; j <= to.length(); j++) {
-            row[j] = j;
-        }
-        for (int i = 1; i <= from.length(); i++) {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= to.length(); j++) {
-                int above = row[j];
-                int replaced = diagonal + (from.charAt(i - 1) == to.charAt(j - 1) ? 0 : 1);
-                row[j] = Math.min(replaced, 1 + Math.min(above, row[j - 1]));
-                diagonal = above;
-            }
-        }
-        return row[to.length()];
     }
 }

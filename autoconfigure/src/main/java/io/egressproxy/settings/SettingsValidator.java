@@ -151,6 +151,10 @@ final class SettingsValidator {
                 url == null || isHttp(url),
                 path + "url",
                 "must be an http or https URL, for example https://health.example.org/");
+        check(
+                url == null || !hasUserInfo(url),
+                path + "url",
+                "must not hold credentials: it is asked for through the proxy, and is shown in reports");
         boolean statuses = !check.expectedStatus().isBlank();
         for (String range : check.expectedStatus().split(",")) {
             statuses &= STATUSES.matcher(range.strip()).matches();
@@ -193,6 +197,9 @@ final class SettingsValidator {
                         || service.sslBundle() != null,
                 path + "ssl-bundle",
                 "is missing, but auth-method is mutual_tls; name the SSL bundle that holds the client certificate");
+        resolved(path + "auth-credentials.token", service.authCredentials().token());
+        resolved(path + "auth-credentials.api-key", service.authCredentials().apiKey());
+        resolved(path + "region", service.region());
         between(path + "timeout-seconds", service.timeoutSeconds(), 1, 60);
         positive(path + "fallback-after", service.fallbackAfter());
         between(path + "cache-ttl-seconds", service.cacheTtlSeconds(), 60, 3600);
@@ -248,9 +255,25 @@ final class SettingsValidator {
         }
         check(uri.getRawUserInfo() == null, path, "must not hold credentials; write them under auth-credentials");
         check(
+                uri.getRawQuery() == null && uri.getRawFragment() == null,
+                path,
+                "must not hold a query or a fragment; write credentials under auth-credentials");
+        check(
                 uri.getScheme().equalsIgnoreCase("https") || allowInsecureHttp || isLoopback(uri.getHost()),
                 path,
                 "is http, which would send credentials in the clear; write https, or set allow-insecure-http: true");
+    }
+
+    private static boolean hasUserInfo(String url) {
+        URI uri = uri(url);
+        return uri != null && uri.getRawUserInfo() != null;
+    }
+
+    private void resolved(String property, @Nullable String value) {
+        check(
+                value == null || !value.contains("${"),
+                property,
+                "holds a placeholder that nothing resolves; set the variable it names");
     }
 
     private static boolean isLoopback(String host) {

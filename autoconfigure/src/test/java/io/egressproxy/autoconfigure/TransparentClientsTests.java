@@ -2,11 +2,14 @@ package io.egressproxy.autoconfigure;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import io.egressproxy.ConnectionType;
+import io.egressproxy.HealthCheck;
 import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyInjector;
+import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsCustomizer;
@@ -14,9 +17,12 @@ import io.egressproxy.testkit.ProxyKind;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.TargetServer;
+import io.netty.resolver.DefaultAddressResolverGroup;
 import java.net.URI;
 import java.time.Duration;
+import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -24,6 +30,10 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.boot.LazyInitializationBeanFactoryPostProcessor;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.autoconfigure.http.HttpMessageConvertersAutoConfiguration;
 import org.springframework.boot.autoconfigure.http.client.ClientHttpRequestFactoryBuilderCustomizer;
@@ -35,12 +45,17 @@ import org.springframework.boot.autoconfigure.ssl.SslAutoConfiguration;
 import org.springframework.boot.autoconfigure.web.client.RestClientAutoConfiguration;
 import org.springframework.boot.autoconfigure.web.client.RestTemplateAutoConfiguration;
 import org.springframework.boot.autoconfigure.web.reactive.function.client.WebClientAutoConfiguration;
+import org.springframework.boot.http.client.reactive.ReactorClientHttpConnectorBuilder;
 import org.springframework.boot.test.context.FilteredClassLoader;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
 import org.springframework.boot.web.client.RestTemplateBuilder;
+import org.springframework.boot.web.client.RestTemplateCustomizer;
 import org.springframework.context.ApplicationContext;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.http.client.SimpleClientHttpRequestFactory;
 import org.springframework.http.client.reactive.ClientHttpConnector;
 import org.springframework.http.client.reactive.ReactorClientHttpConnector;
 import org.springframework.web.client.RestClient;
@@ -48,8 +63,10 @@ import org.springframework.web.reactive.function.client.WebClient;
 import org.springframework.web.reactive.socket.WebSocketMessage;
 import org.springframework.web.reactive.socket.client.ReactorNettyWebSocketClient;
 import org.springframework.web.reactive.socket.client.WebSocketClient;
+import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
 import reactor.netty.http.client.HttpClient;
+import reactor.netty.transport.ProxyProvider;
 
 /** The clients of a Spring Boot application, whose code knows nothing of proxies. */
 @ExtendWith({ProxyLab.Extension.class, OutputCaptureExtension.class})
@@ -285,12 +302,112 @@ class TransparentClientsTests {
     }
 
     @Test
-    void aClientOfTheJdkMayConnectDirectlyWhereThatIsTheDecision() {
-        routed.withPropertyValues("spring.http.client.factory=jdk", "proxy.unmatched-hosts=direct")
+    void aClientOfTheJdkIsRefusedAHostThatAnExchangeClaims() {
+        routed.withPropertyValues(
+                        "spring.http.client.factory=jdk",
+                        "spring.http.client.redirects=dont-follow",
+                        "proxy.unmatched-hosts=direct",
+                        "proxy.exchanges.kraken.hosts=localhost",
+                        "proxy.exchanges.kraken.http.url=" + fallback.url())
                 .run(context -> {
-                    restClient(context, target.url("http", "/whoami"));
-                    assertThat(target.directConnections()).hasSize(1);
+                    assertThatThrownBy(() -> restClient(context, target.url("http", "localhost", "/whoami")))
+                            .hasStackTraceContaining("exchange 'kraken' http to localhost")
+                            .hasStackTraceContaining("would connect directly");
+                    assertThat(target.seen()).isEmpty();
                 });
+    }
+
+    @Test
+    void aClientOfTheJdkMayConnectDirectlyWhereThatIsTheDecisionAndNoRedirectLeadsElsewhere() {
+        ApplicationContextRunner jdk =
+                routed.withPropertyValues("spring.http.client.factory=jdk", "proxy.unmatched-hosts=direct");
+        jdk.run(context -> assertThatThrownBy(() -> restClient(context, target.url("http", "/whoami")))
+                .hasStackTraceContaining("set spring.http.client.redirects=dont-follow"));
+        jdk.withPropertyValues("spring.http.client.redirects=dont-follow").run(context -> {
+            restClient(context, target.url("http", "/whoami"));
+            assertThat(target.directConnections()).hasSize(1);
+        });
+    }
+
+    @Test
+    void theInjectorRoutesAlsoWhereSpringBootsOwnConnectorCannotBeRouted() {
+        routed.withPropertyValues("spring.http.reactiveclient.connector=jdk").run(context -> assertThat(
+                        get(context.getBean(ProxyInjector.class).webClient("okx"), target.url("http", "/whoami")))
+                .contains(fallback.egressAddress()));
+    }
+
+    @Test
+    void aRestTemplateThatWasGivenAnotherTransportIsRefused(CapturedOutput output) {
+        routed.withBean(
+                        RestTemplateCustomizer.class,
+                        () -> template -> template.setRequestFactory(new SimpleClientHttpRequestFactory()))
+                .run(context -> {
+                    assertThatThrownBy(() -> restTemplate(context, target.url("http", "/whoami")))
+                            .hasRootCauseInstanceOf(ProxyConnectionException.class);
+                    assertThat(output).contains("RestTemplate is built by SimpleClientHttpRequestFactory");
+                    assertThat(target.seen()).isEmpty();
+                });
+    }
+
+    @Configuration(proxyBeanMethods = false)
+    static class OwnProxyAndResolver {
+        @Bean
+        ClientHttpConnectorBuilderCustomizer<ReactorClientHttpConnectorBuilder> mine() {
+            return builder ->
+                    builder.withHttpClientCustomizer(client -> client.resolver(DefaultAddressResolverGroup.INSTANCE)
+                            .proxy(proxy -> proxy.type(ProxyProvider.Proxy.HTTP)
+                                    .host("127.0.0.1")
+                                    .port(1)));
+        }
+    }
+
+    @Test
+    void aCustomizerOfTheApplicationsOwnThatSetsAProxyOrAResolverGivesWay() {
+        routed.withUserConfiguration(OwnProxyAndResolver.class)
+                .run(context -> assertThat(webClient(context, target.url("https", "/whoami")))
+                        .contains(fallback.egressAddress()));
+    }
+
+    @Test
+    void aPoolServesTransparentClientsAndItsStrategyAndCheckMayBeBeans() {
+        List<String> checked = new CopyOnWriteArrayList<>();
+        routed.withPropertyValues(
+                        "proxy.default.http.url=",
+                        "proxy.default.http.pool=" + websocket.url() + "," + fallback.url(),
+                        "proxy.default.http.strategy=lastOne",
+                        "proxy.default.http.health-check.method=noted")
+                .withBean("lastOne", ProxySelectionStrategy.class, () -> (candidates, host) -> candidates.size() - 1)
+                .withBean("noted", HealthCheck.class, () -> request -> {
+                    checked.add(request.proxy().toString());
+                    return Mono.empty();
+                })
+                .run(context -> {
+                    everyClient(context, scheme -> target.url(scheme, "/whoami"), fallback);
+                    await().atMost(PATIENCE).untilAsserted(() -> assertThat(checked)
+                            .contains("socks5://***@127.0.0.1:" + websocket.port()));
+                });
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "strategy, fastest, there is no strategy 'fastest'",
+        "health-check.method, magic, there is no health check 'magic'"
+    })
+    void aStrategyOrACheckThatDoesNotExistStopsTheStart(String key, String value, String message) {
+        plain.withPropertyValues(
+                        "proxy.enabled=true",
+                        "proxy.default.http.pool=http://a:1,http://b:1",
+                        "proxy.default.http." + key + "=" + value)
+                .run(context -> assertThat(context.getStartupFailure()).hasStackTraceContaining(message));
+    }
+
+    @Test
+    void aLazyApplicationIsStoppedByWrongSettingsAsWell() {
+        plain.withPropertyValues("proxy.enabeld=true")
+                .withInitializer(context ->
+                        context.addBeanFactoryPostProcessor(new LazyInitializationBeanFactoryPostProcessor()))
+                .run(context ->
+                        assertThat(context.getStartupFailure()).hasStackTraceContaining("did you mean proxy.enabled?"));
     }
 
     @Test
@@ -299,27 +416,28 @@ class TransparentClientsTests {
                         "myConnector",
                         ClientHttpConnector.class,
                         () -> new ReactorClientHttpConnector(HttpClient.create()))
-                .run(context -> assertThat(output).contains("are not routed through proxies unless", "myConnector"));
+                .withBean("myBuilder", WebClient.Builder.class, WebClient::builder)
+                .run(context ->
+                        assertThat(output).contains("are not routed through proxies unless", "myBuilder, myConnector"));
     }
 
-    @Test
-    void anSslBundleThatDoesNotExistStopsTheStart() {
-        plain.withPropertyValues(
-                        "proxy.enabled=true",
-                        "proxy.default.http.url=https://p:1",
-                        "proxy.default.http.ssl-bundle=nope")
+    @ParameterizedTest
+    @ValueSource(strings = {"proxy.default.http", "proxy.exchanges.binance.websocket"})
+    void anSslBundleThatDoesNotExistStopsTheStart(String entry) {
+        plain.withPropertyValues("proxy.enabled=true", entry + ".url=https://p:1", entry + ".ssl-bundle=nope")
                 .run(context -> assertThat(context.getStartupFailure())
-                        .hasStackTraceContaining("proxy.default.http.ssl-bundle names the SSL bundle 'nope'"));
+                        .hasStackTraceContaining(entry + ".ssl-bundle names the SSL bundle 'nope'"));
     }
 
-    @Test
-    void withoutWebFluxOrReactorNettyTheLibraryStepsBack() {
-        plain.withPropertyValues("proxy.enabled=true")
-                .withClassLoader(new FilteredClassLoader(HttpClient.class))
-                .run(context -> assertThat(context).hasNotFailed().doesNotHaveBean(ProxyInjector.class));
-        plain.withPropertyValues("proxy.enabled=true")
-                .withClassLoader(new FilteredClassLoader(WebClient.class))
-                .run(context -> assertThat(context).hasNotFailed().doesNotHaveBean(ProxyInjector.class));
+    @ParameterizedTest
+    @ValueSource(classes = {HttpClient.class, WebClient.class})
+    void withoutWebFluxOrReactorNettyTheLibraryStepsBackUnlessItIsEnabled(Class<?> missing) {
+        ApplicationContextRunner without = plain.withConfiguration(
+                        AutoConfigurations.of(MissingClientLibraryAutoConfiguration.class))
+                .withClassLoader(new FilteredClassLoader(missing));
+        without.run(context -> assertThat(context).hasNotFailed().doesNotHaveBean(ProxyInjector.class));
+        without.withPropertyValues("proxy.enabled=true").run(context -> assertThat(context.getStartupFailure())
+                .hasStackTraceContaining("is not on the class path, so that nothing can be routed"));
     }
 
     @Test

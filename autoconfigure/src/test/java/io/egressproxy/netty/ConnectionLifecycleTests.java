@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.mockito.Mockito.mock;
 
 import ch.qos.logback.classic.Level;
@@ -22,26 +23,38 @@ import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.SynBlackHole;
 import io.egressproxy.testkit.TargetServer;
+import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
+import io.netty.channel.epoll.Epoll;
+import io.netty.channel.unix.DomainSocketAddress;
+import io.netty.handler.logging.LogLevel;
+import io.netty.handler.logging.LoggingHandler;
 import io.netty.resolver.DefaultAddressResolverGroup;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
+import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.netty.ByteBufFlux;
 import reactor.netty.DisposableServer;
 import reactor.netty.http.Http3SslContextSpec;
 import reactor.netty.http.HttpProtocol;
@@ -366,6 +379,130 @@ class ConnectionLifecycleTests {
                     .contains(first.egressAddress());
         }
         assertNothingDirect();
+    }
+
+    @Test
+    void aHostInTheSpellingOfAnotherScriptIsTheSameHost() {
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy()
+                .unmatchedHosts(UnmatchedHosts.DIRECT)
+                .exchange("binance", exchange -> exchange.hosts("localhost").proxy(ConnectionType.HTTP, first.url()))
+                .build();
+        ProxyRouter router = new ProxyRouter(settings);
+        for (String spelling : List.of("LOCALHOST", "localhost.", "localhost\u3002", "localhost\uFF0E", "ｌocalhost")) {
+            assertThat(router.target(ConnectionType.HTTP, spelling, 80).exchange())
+                    .as(spelling)
+                    .hasToString("binance");
+        }
+    }
+
+    @Test
+    void aUnixDomainSocketStaysOnTheMachineAndWorks(@TempDir Path directory) {
+        assumeTrue(Epoll.isAvailable(), "needs a native transport");
+        DomainSocketAddress socket =
+                new DomainSocketAddress(directory.resolve("socket").toFile());
+        DisposableServer server = HttpServer.create()
+                .bindAddress(() -> socket)
+                .route(routes -> routes.get("/", (request, response) -> response.sendString(Mono.just("here"))))
+                .bindNow();
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = routed.injector.customize(HttpClient.create().remoteAddress(() -> socket), "binance");
+            assertThat(whoami(client, "/")).isEqualTo("here");
+        } finally {
+            server.disposeNow();
+        }
+    }
+
+    @Test
+    void aProxyWhenOfTheClientsOwnIsRefusedWithAReason() {
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = routed.injector.customize(
+                    routed.plain()
+                            .proxyWhen((config, proxy) -> Mono.just(proxy.type(ProxyProvider.Proxy.HTTP)
+                                    .host(second.host())
+                                    .port(second.port()))),
+                    "binance");
+            assertThatThrownBy(() -> whoami(client, target.url("https", "/whoami")))
+                    .hasStackTraceContaining("the client has a proxy of its own");
+        }
+        assertThat(target.seen()).isEmpty();
+    }
+
+    @Test
+    void aLoggerOfTheClientsOwnSeesNoCredentials(CapturedOutput output) {
+        Logger wire = (Logger) LoggerFactory.getLogger(LoggingHandler.class);
+        wire.setLevel(Level.DEBUG);
+        try {
+            for (ProxyKind kind : List.of(ProxyKind.MICROSOCKS_SOCKS5_CREDENTIALS, ProxyKind.SQUID_HTTP_CREDENTIALS)) {
+                try (Routed routed = Routed.through(lab, lab.proxy(kind).url())) {
+                    HttpClient client = routed.http().doOnChannelInit((observer, channel, remote) -> channel.pipeline()
+                            .addFirst(new LoggingHandler(LogLevel.DEBUG)));
+                    whoami(client, target.url("http", "/whoami"));
+                }
+            }
+        } finally {
+            wire.setLevel(null);
+        }
+        assertThat(output.getOut()).contains("whoami");
+        for (String secret : lab.secrets()) {
+            assertThat(output.getOut().replaceAll("\\s", "")).doesNotContain(secret.replaceAll("\\s", ""));
+        }
+        assertThat(output).doesNotContain("Proxy-Authorization", "proxy-authorization");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"user:C4NARY-pw@localhost", "two words", "line\r\nbreak"})
+    void aHostThatIsNoneIsRefusedAndNotShown(String host) {
+        try (Routed routed = Routed.through(lab, first.url())) {
+            HttpClient client = routed.http().remoteAddress(() -> InetSocketAddress.createUnresolved(host, 80));
+            assertThatThrownBy(() -> whoami(client, "/whoami"))
+                    .hasStackTraceContaining("its host is no valid name or address")
+                    .satisfies(failure -> assertThat(failure.toString() + failure.getCause())
+                            .doesNotContain("C4NARY", "two words", "line"));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"MICROSOCKS_SOCKS5_CREDENTIALS", "SQUID_HTTPS_CREDENTIALS", "TINYPROXY_HTTP"})
+    void aLargeUploadArrivesWhole(String kind) {
+        byte[] large = new byte[8 * 1024 * 1024];
+        Arrays.fill(large, (byte) 'x');
+        try (Routed routed =
+                Routed.through(lab, lab.proxy(ProxyKind.valueOf(kind)).url())) {
+            Integer echoed = routed.http()
+                    .post()
+                    .uri(target.url("https", "/echo"))
+                    .send(ByteBufFlux.fromInbound(Mono.just(large)))
+                    .responseContent()
+                    .map(ByteBuf::readableBytes)
+                    .reduce(0, Integer::sum)
+                    .block(Routed.PATIENCE);
+            assertThat(echoed).isGreaterThanOrEqualTo(large.length);
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void aConnectionThatTheClientGivesUpSaysNothingAgainstTheProxy(CapturedOutput output) {
+        ((Logger) LoggerFactory.getLogger(ProxyRouter.class)).setLevel(Level.DEBUG);
+        AtomicReference<Channel> connecting = new AtomicReference<>();
+        try (FaultyProxy proxy = FaultyProxy.with(Faults.blackHole());
+                Routed routed = Routed.through(lab, proxy.url("socks5"), 60)) {
+            HttpClient client = routed.http().doOnChannelInit((observer, channel, remote) -> connecting.set(channel));
+            Mono<String> answer = client.get()
+                    .uri(target.url("https", "/"))
+                    .responseContent()
+                    .aggregate()
+                    .asString();
+            Disposable waiting = answer.subscribe(ignored -> {}, failure -> {});
+            await().atMost(Routed.PATIENCE).until(() -> proxy.connections() == 1);
+            connecting.get().close();
+            await().atMost(Routed.PATIENCE)
+                    .untilAsserted(() -> assertThat(output).contains("ended: Cancelled[]"));
+            waiting.dispose();
+        } finally {
+            ((Logger) LoggerFactory.getLogger(ProxyRouter.class)).setLevel(null);
+        }
     }
 
     @Test

@@ -169,7 +169,12 @@ class ProxyFaultTests {
     @Test
     void aClosedPortIsTheProxysFault() {
         try (Routed routed = Routed.through(lab, "http://127.0.0.1:" + FaultyProxy.closedPort())) {
-            assertFault(failure(routed, "https"), ConnectionStage.TCP, Blame.PROXY, "refused the connection");
+            ProxyConnectionException failure = failure(routed, "https");
+            assertFault(failure, ConnectionStage.TCP, Blame.PROXY, "refused the connection");
+            assertThat(failure)
+                    .rootCause()
+                    .isNotInstanceOf(ProxyConnectionException.class)
+                    .hasMessageContaining("refused");
         }
     }
 

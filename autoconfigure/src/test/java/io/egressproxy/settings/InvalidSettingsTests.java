@@ -145,6 +145,16 @@ class InvalidSettingsTests {
                 member(", wieght: 2", ".pool[0].wieght", "did you mean proxy.default.http.pool[0].weight?"),
                 entry("url: { host: h }", ".url.host", "is a value"),
                 service("tokens: x", "tokens", "is not a known key"),
+                entry("time-out: 5", ".time-out", "did you mean proxy.default.http.timeout-seconds?"),
+                entry("proxy-url: x", ".proxy-url", "did you mean proxy.default.http.url?"),
+                new Rule("proxy: \"http://p:1\"", "proxy", "has a value, but needs keys: enabled"),
+                new Rule("proxy: [ { enabled: true } ]", "proxy.0", "is not a known key"),
+                service("endpoints: [\"https://s/?token=x\"]", "endpoints[0]", "must not hold a query"),
+                service(
+                        "auth-credentials: { token: \"${NOT_SET}\" }",
+                        "auth-credentials.token",
+                        "holds a placeholder that nothing resolves"),
+                entry("health-check: { url: \"https://u:p@h/\" }", ".health-check.url", "must not hold credentials"),
                 new Rule(
                         "proxy: { exchanges: { BIT.COM: { http: { url: \"http://p:1\" } } } }",
                         "proxy.exchanges[BIT].com",
@@ -228,6 +238,7 @@ class InvalidSettingsTests {
                         "\"user:" + CANARY + "@host\": 1",
                         "pool: [{ url: \"http://u:" + CANARY + "@h:1\" }, { url: \"http://u:" + CANARY + "@h:1\" }]",
                         "health-check: { url: \"x " + CANARY + "\" }",
+                        "url: \"socks5://u:" + CANARY + "@${proxy.default.http.url}:1\"",
                         "pool: \"{" + CANARY + ": }\"")
                 .map(yaml -> DynamicTest.dynamicTest(yaml, () -> {
                     InvalidProxySettingsException failure =

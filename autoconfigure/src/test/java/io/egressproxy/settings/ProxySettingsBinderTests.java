@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.ProxyUrl;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -13,9 +16,11 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.boot.env.ConfigTreePropertySource;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
 import org.springframework.core.env.MapPropertySource;
@@ -524,5 +529,69 @@ class ProxySettingsBinderTests {
         ProxySettings settings = ProxySettingsBinder.bind(environment);
         assertThat(settings.transparent()).isFalse();
         assertThat(output).contains("Ignored system property: proxy.host");
+    }
+
+    @Test
+    void aConfigTreeWorks(@TempDir Path tree) throws IOException {
+        Files.writeString(tree.resolve("proxy.enabled"), "true");
+        Files.writeString(tree.resolve("proxy.default.http.url"), "socks5://user:pass@h:1");
+        StandardEnvironment environment = Yaml.environment("", Map.of());
+        environment
+                .getPropertySources()
+                .addLast(new ConfigTreePropertySource(
+                        "tree", tree, ConfigTreePropertySource.Option.AUTO_TRIM_TRAILING_NEW_LINE));
+        ProxySettings settings = ProxySettingsBinder.bind(environment);
+        assertThat(settings.enabled()).isTrue();
+        assertThat(url(settings.defaults().http())).isEqualTo("socks5://***@h:1");
+    }
+
+    @Test
+    void aVariableMayHaveTheNameOfTheProperty() {
+        ProxySettings settings = Yaml.bind("", Map.of("proxy.enabled", "true", "proxy.default.http.url", "http://h:1"));
+        assertThat(settings.enabled()).isTrue();
+        assertThat(url(settings.defaults().http())).isEqualTo("http://h:1");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"PROXY_ENABLE", "PROXY_DEFAULT_HTTP_URLL"})
+    void aVariableThatLooksLikeASettingAndIsNoneIsWarnedOf(String variable, CapturedOutput output) {
+        Yaml.bind("", Map.of(variable, "x", "PROXY_HOST", "y"));
+        assertThat(output).contains("mean no setting are ignored: " + variable).doesNotContain("PROXY_HOST");
+    }
+
+    @Test
+    void metadataIsKeptAsItStandsListsAndAll() {
+        ProxySettings settings = Yaml.bind(
+                """
+                proxy:
+                  exchanges:
+                    binance:
+                      metadata: { feed_types: [trades, book], limits: { per-second: 5 } }
+                """,
+                Map.of("PROXY_EXCHANGES__OKX__METADATA", "{\"feed_types\": [\"trades\", \"book\"]}"));
+        assertThat(exchange(settings, "binance").metadata())
+                .isEqualTo(Map.of("feed_types", List.of("trades", "book"), "limits", Map.of("per-second", 5)));
+        assertThat(exchange(settings, "okx").metadata()).isEqualTo(Map.of("feed_types", List.of("trades", "book")));
+    }
+
+    @Test
+    void aNullDoesNotHideWhatAnotherSourceSays() {
+        StandardEnvironment environment =
+                Yaml.environment("proxy: { default: { http: { url: \"http://h:1\", ssl-bundle: b } } }", Map.of());
+        environment
+                .getPropertySources()
+                .addFirst(new MapPropertySource(
+                        "higher", Map.of("proxy.default.http.ssl-bundle", "", "proxy.default.http", "")));
+        ProxyEntry http = Objects.requireNonNull(
+                ProxySettingsBinder.bind(environment).defaults().http());
+        assertThat(http.sslBundle()).isEqualTo("b");
+        assertThat(url(http)).isEqualTo("http://h:1");
+    }
+
+    @Test
+    void jsonNullInAVariableInherits() {
+        assertThat(Yaml.bind("", Map.of("CRYPTOFEED_PROXY_DEFAULT__HTTP", "null"))
+                        .defaults())
+                .isEqualTo(ConnectionProxies.NONE);
     }
 }

@@ -1,6 +1,7 @@
 package io.egressproxy.autoconfigure.boot3;
 
 import io.egressproxy.autoconfigure.ConfiguredClients;
+import io.egressproxy.routing.UnroutedClientGuard;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReference;
 import org.springframework.beans.factory.ObjectProvider;
@@ -42,6 +43,10 @@ final class Boot3ConfiguredClients implements ConfiguredClients {
 
     @Override
     public WebClient.Builder webClient(HttpClient client) {
-        return webClients.getIfAvailable(WebClient::builder).clientConnector(new ReactorClientHttpConnector(client));
+        return webClients
+                .getIfAvailable(WebClient::builder)
+                // the connector that it guards against is replaced
+                .filters(filters -> filters.removeIf(UnroutedClientGuard.class::isInstance))
+                .clientConnector(new ReactorClientHttpConnector(client));
     }
 }

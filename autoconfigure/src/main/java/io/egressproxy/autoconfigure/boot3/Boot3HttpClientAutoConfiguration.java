@@ -18,6 +18,8 @@ import org.springframework.boot.autoconfigure.http.client.HttpClientAutoConfigur
 import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
 import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorBuilderCustomizer;
 import org.springframework.boot.http.client.ClientHttpRequestFactoryBuilder;
+import org.springframework.boot.http.client.ClientHttpRequestFactorySettings;
+import org.springframework.boot.http.client.HttpRedirects;
 import org.springframework.boot.http.client.ReactorClientHttpRequestFactoryBuilder;
 import org.springframework.boot.http.client.reactive.ClientHttpConnectorBuilder;
 import org.springframework.boot.http.client.reactive.ClientHttpConnectorSettings;
@@ -31,6 +33,9 @@ import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Lazy;
 import org.springframework.core.Ordered;
 import org.springframework.core.annotation.Order;
+import org.springframework.http.client.AbstractClientHttpRequestFactoryWrapper;
+import org.springframework.http.client.ClientHttpRequestFactory;
+import org.springframework.http.client.ReactorClientHttpRequestFactory;
 import org.springframework.web.reactive.function.client.WebClient;
 
 /** Routes the clients that Spring Boot 3 configures: WebClient, RestClient and RestTemplate on Reactor Netty. */
@@ -88,16 +93,15 @@ public final class Boot3HttpClientAutoConfiguration {
         }
 
         @Bean
-        UnroutedClientGuard unroutedClientGuard(ProxyRouter router) {
-            return new UnroutedClientGuard(router);
-        }
-
-        @Bean
         @Order(Ordered.LOWEST_PRECEDENCE)
         WebClientCustomizer guardUnroutedWebClients(
                 ProxySettings settings,
-                UnroutedClientGuard guard,
-                ObjectProvider<ClientHttpConnectorBuilder<?>> connectors) {
+                ProxyRouter router,
+                ObjectProvider<ClientHttpConnectorBuilder<?>> connectors,
+                ObjectProvider<ClientHttpConnectorSettings> connectorSettings) {
+            UnroutedClientGuard guard = new UnroutedClientGuard(
+                    router,
+                    connectorSettings.stream().noneMatch(used -> used.redirects() == HttpRedirects.DONT_FOLLOW));
             return builder -> {
                 ClientHttpConnectorBuilder<?> used = connectors.getIfAvailable();
                 if (active(settings) && used != null && !(used instanceof ReactorClientHttpConnectorBuilder)) {
@@ -111,39 +115,42 @@ public final class Boot3HttpClientAutoConfiguration {
         @Order(Ordered.LOWEST_PRECEDENCE)
         RestClientCustomizer guardUnroutedRestClients(
                 ProxySettings settings,
-                UnroutedClientGuard guard,
-                ObjectProvider<ClientHttpRequestFactoryBuilder<?>> factories) {
+                ProxyRouter router,
+                ObjectProvider<ClientHttpRequestFactoryBuilder<?>> factories,
+                ObjectProvider<ClientHttpRequestFactorySettings> factorySettings) {
+            UnroutedClientGuard guard = new UnroutedClientGuard(router, followsRedirects(factorySettings));
             return builder -> {
-                if (isUnrouted(settings, guard, factories, "RestClient")) {
+                ClientHttpRequestFactoryBuilder<?> used = factories.getIfAvailable();
+                if (active(settings) && used != null && !(used instanceof ReactorClientHttpRequestFactoryBuilder)) {
+                    guard.announce("RestClient", used.getClass(), "spring.http.client.factory");
                     builder.requestInterceptor(guard);
                 }
             };
         }
 
+        /** A RestTemplate shows what it was given last, whoever gave it. */
         @Bean
         @Order(Ordered.LOWEST_PRECEDENCE)
         RestTemplateCustomizer guardUnroutedRestTemplates(
                 ProxySettings settings,
-                UnroutedClientGuard guard,
-                ObjectProvider<ClientHttpRequestFactoryBuilder<?>> factories) {
+                ProxyRouter router,
+                ObjectProvider<ClientHttpRequestFactorySettings> factorySettings) {
+            UnroutedClientGuard guard = new UnroutedClientGuard(router, followsRedirects(factorySettings));
             return template -> {
-                if (isUnrouted(settings, guard, factories, "RestTemplate")) {
+                ClientHttpRequestFactory used = template.getRequestFactory();
+                while (used instanceof AbstractClientHttpRequestFactoryWrapper wrapper) {
+                    used = wrapper.getDelegate();
+                }
+                if (active(settings) && !(used instanceof ReactorClientHttpRequestFactory)) {
+                    guard.announce("RestTemplate", used.getClass(), "spring.http.client.factory");
                     template.getInterceptors().add(guard);
                 }
             };
         }
 
-        private static boolean isUnrouted(
-                ProxySettings settings,
-                UnroutedClientGuard guard,
-                ObjectProvider<ClientHttpRequestFactoryBuilder<?>> factories,
-                String client) {
-            ClientHttpRequestFactoryBuilder<?> used = factories.getIfAvailable();
-            if (!active(settings) || used == null || used instanceof ReactorClientHttpRequestFactoryBuilder) {
-                return false;
-            }
-            guard.announce(client, used.getClass(), "spring.http.client.factory");
-            return true;
+        private static boolean followsRedirects(ObjectProvider<ClientHttpRequestFactorySettings> settings) {
+            return settings.stream()
+                    .noneMatch(used -> used.redirects() == ClientHttpRequestFactorySettings.Redirects.DONT_FOLLOW);
         }
     }
 }

@@ -9,8 +9,11 @@ import org.springframework.beans.factory.SmartInitializingSingleton;
 import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.boot.http.client.ClientHttpRequestFactoryBuilder;
 import org.springframework.boot.http.client.reactive.ClientHttpConnectorBuilder;
+import org.springframework.boot.web.client.RestTemplateBuilder;
 import org.springframework.http.client.ClientHttpRequestFactory;
 import org.springframework.http.client.reactive.ClientHttpConnector;
+import org.springframework.web.client.RestClient;
+import org.springframework.web.reactive.function.client.WebClient;
 
 /**
  * Says at start which beans of the application's own make connections past the routes. Spring Boot steps back for them, so
@@ -22,7 +25,10 @@ final class UserMadeClients implements SmartInitializingSingleton {
             ClientHttpConnector.class,
             ClientHttpConnectorBuilder.class,
             ClientHttpRequestFactory.class,
-            ClientHttpRequestFactoryBuilder.class);
+            ClientHttpRequestFactoryBuilder.class,
+            WebClient.Builder.class,
+            RestClient.Builder.class,
+            RestTemplateBuilder.class);
 
     private final ConfigurableListableBeanFactory beans;
 
