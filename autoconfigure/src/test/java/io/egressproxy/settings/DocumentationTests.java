@@ -91,6 +91,7 @@ class DocumentationTests {
                         "org.springframework.context.annotation.*",
                         "org.springframework.web.reactive.function.client.*",
                         "org.springframework.web.reactive.socket.client.*",
+                        "reactor.core.publisher.Mono",
                         "reactor.netty.http.client.HttpClient")
                 .map(name -> "import " + name + ";\n")
                 .collect(Collectors.joining());

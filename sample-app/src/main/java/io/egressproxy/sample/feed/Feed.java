@@ -52,7 +52,7 @@ final class Feed {
         String message = failure.getMessage();
         lastError = message == null ? failure.getClass().getName() : message;
         if (state != State.FAILING) {
-            log.info("{} FAILING: {}", label(), lastError);
+            log.warn("{} FAILING: {}", label(), lastError);
         }
         enter(State.FAILING, clock.instant());
     }
