@@ -7,7 +7,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.PriorityQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -19,6 +21,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.Disposable;
 import reactor.core.Disposables;
+import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
 
 /**
@@ -46,7 +49,8 @@ public final class HealthMonitor implements AutoCloseable {
     private final long originNanos;
     private final PriorityQueue<Watched> due;
     private final List<Watched> all = new ArrayList<>();
-    private final Disposable.Composite running = Disposables.composite();
+    private final Map<Watched, Disposable> running = new HashMap<>();
+    private final Map<PooledProxy, Watched> byProxy = new HashMap<>();
     private final Disposable.Swap turn = Disposables.swap();
     private int runningChecks;
     private long notBeforeNanos;
@@ -115,11 +119,26 @@ public final class HealthMonitor implements AutoCloseable {
             pool.members()
                     .forEach(proxy -> all.add(new Watched(
                             pool, proxy, check, now + (long) (FIRST_CHECKS_WITHIN.toNanos() * random.getAsDouble()))));
-            // asked for under the pool's lock, done without it
-            pool.checkedBy(check.level(), (proxy, nanos) -> scheduler.schedule(() -> checkSoon(proxy, nanos)));
+            pool.checkedBy(check.level(), requests(pool));
         }
+        all.forEach(watched -> byProxy.put(watched.proxy, watched));
         due.addAll(all);
         scheduleTurn();
+    }
+
+    /** Asked for under a pool's lock, done without it. */
+    private ProxyPool.CheckRequests requests(ProxyPool pool) {
+        return new ProxyPool.CheckRequests() {
+            @Override
+            public void request(PooledProxy proxy, long inNanos) {
+                scheduler.schedule(() -> checkSoon(proxy, inNanos));
+            }
+
+            @Override
+            public void requestAll() {
+                scheduler.schedule(() -> checkAll(pool));
+            }
+        };
     }
 
     /**
@@ -183,13 +202,15 @@ public final class HealthMonitor implements AutoCloseable {
     private void run(Watched watched) {
         HealthCheck.Request request = watched.pool.request(watched.proxy);
         // subscribed outside the lock; the deadline covers everything that the check does
-        Disposable subscription = watched.check
-                .check(request)
+        Disposable subscription = Mono.defer(() -> watched.check.check(request))
                 .timeout(request.timeout(), scheduler)
                 .subscribe(ignored -> {}, failure -> ended(watched, failure), () -> ended(watched, null));
-        running.add(subscription);
-        if (subscription.isDisposed()) {
-            running.remove(subscription);
+        synchronized (this) {
+            if (closed) {
+                subscription.dispose();
+            } else if (!subscription.isDisposed()) {
+                running.put(watched, subscription);
+            }
         }
     }
 
@@ -198,6 +219,7 @@ public final class HealthMonitor implements AutoCloseable {
             return;
         }
         runningChecks--;
+        running.remove(watched);
         if (failure == null) {
             succeeded(watched);
         } else if (isLocal(failure)) {
@@ -284,17 +306,30 @@ public final class HealthMonitor implements AutoCloseable {
 
     private void again(Watched watched, Duration pause) {
         double jitter = 1 + JITTER * (2 * random.getAsDouble() - 1);
-        watched.dueNanos = now() + (long) (pause.toNanos() * jitter);
+        long heldDownFor = watched.pool.heldDownFor(watched.proxy);
+        watched.dueNanos = now() + Math.min((long) (pause.toNanos() * jitter), heldDownFor);
         due.add(watched);
     }
 
     /** A proxy that its breaker holds down is checked when its time is over, and that check decides. */
     private synchronized void checkSoon(PooledProxy proxy, long inNanos) {
-        for (Watched watched : all) {
-            if (watched.proxy == proxy && due.remove(watched)) {
-                watched.dueNanos = now() + inNanos;
-                due.add(watched);
+        Watched watched = byProxy.get(proxy);
+        if (watched != null && due.remove(watched)) { // else it is being checked, and again() looks at the breaker
+            watched.dueNanos = now() + inNanos;
+            due.add(watched);
+            scheduleTurn();
+        }
+    }
+
+    private synchronized void checkAll(ProxyPool pool) {
+        List<Watched> waiting = new ArrayList<>(due);
+        long now = now();
+        due.clear();
+        for (Watched watched : waiting) {
+            if (watched.pool == pool) {
+                watched.dueNanos = now;
             }
+            due.add(watched);
         }
         scheduleTurn();
     }
@@ -303,6 +338,6 @@ public final class HealthMonitor implements AutoCloseable {
     public synchronized void close() {
         closed = true;
         turn.dispose();
-        running.dispose();
+        running.values().forEach(Disposable::dispose);
     }
 }

@@ -47,7 +47,7 @@ public final class ProxyPool {
     private final List<PooledProxy> proxies;
     private final Object lock = new Object();
     private volatile HealthCheck.@Nullable Level checkLevel;
-    private volatile CheckRequests checkRequests = (proxy, nanos) -> {};
+    private volatile CheckRequests checkRequests = CheckRequests.NONE;
     private volatile long roundAtNanos;
     private volatile PoolSnapshot usable;
     private volatile boolean complete = true;
@@ -55,9 +55,25 @@ public final class ProxyPool {
 
     private final List<Consumer<ProxyUrl>> outListeners = new CopyOnWriteArrayList<>();
 
-    /** Asks for a check of a proxy after a time. */
+    /** Asks for checks. Called under the pool's lock: must not take another. */
     interface CheckRequests {
+        CheckRequests NONE = new CheckRequests() {
+            @Override
+            public void request(PooledProxy proxy, long inNanos) {
+                // nobody checks
+            }
+
+            @Override
+            public void requestAll() {
+                // nobody checks
+            }
+        };
+
+        /** Of one proxy, after a time. */
         void request(PooledProxy proxy, long inNanos);
+
+        /** Of all proxies of the pool, now. */
+        void requestAll();
     }
 
     /** Why a connection gets no proxy. */
@@ -387,7 +403,7 @@ public final class ProxyPool {
             }
             roundAtNanos = now;
         }
-        proxies.forEach(proxy -> checkRequests.request(proxy, 0));
+        checkRequests.requestAll();
     }
 
     /** Whether the pool's proxies are checked: those of a pool are unless it says otherwise. */
@@ -411,6 +427,15 @@ public final class ProxyPool {
                 settings.healthCheck().url(),
                 settings.healthCheck().expectedStatus(),
                 own != null ? own : settings.healthCheck().timeout());
+    }
+
+    /** How much longer its breaker holds a proxy down, or more than any time if it does not. */
+    long heldDownFor(PooledProxy proxy) {
+        synchronized (lock) {
+            return proxy.breaker().state() == ProxyBreaker.State.CLOSED
+                    ? Long.MAX_VALUE
+                    : Math.max(0, proxy.breaker().untilNanos() - nanoTime.getAsLong());
+        }
     }
 
     long sinceLastSuccess(PooledProxy proxy) {
@@ -581,9 +606,11 @@ public final class ProxyPool {
         long now = nanoTime.getAsLong();
         probeAtNanos = now
                 + proxies.stream()
-                        .filter(proxy -> proxy.breaker().state() != ProxyBreaker.State.CLOSED)
+                        .filter(proxy -> proxy.breaker().state() != ProxyBreaker.State.CLOSED
+                                && !proxy.isDown()
+                                && !healsByCheck(proxy))
                         .mapToLong(proxy -> proxy.breaker().untilNanos() - now)
                         .min()
-                        .orElse(0);
+                        .orElse(Long.MAX_VALUE / 2); // all that are out come back by a check
     }
 }

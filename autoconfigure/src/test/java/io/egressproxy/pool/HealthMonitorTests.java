@@ -46,6 +46,7 @@ class HealthMonitorTests {
     private final List<String> checked = new ArrayList<>();
     private final AtomicInteger running = new AtomicInteger();
     private int mostRunning;
+    private boolean thrower;
     private HealthCheck.Level level = HealthCheck.Level.HANDSHAKE;
 
     @AfterEach
@@ -58,6 +59,9 @@ class HealthMonitorTests {
         public Mono<Void> check(Request request) {
             String host = request.proxy().host();
             checked.add(host);
+            if (thrower) {
+                throw new IllegalStateException("a check that throws");
+            }
             mostRunning = Math.max(mostRunning, running.incrementAndGet());
             Mono<Void> result = silent.contains(host)
                     ? Mono.never()
@@ -255,6 +259,30 @@ class HealthMonitorTests {
             pass(2);
         }
         assertThat(usable(pool)).hasSize(3);
+    }
+
+    @Test
+    void aCheckThatThrowsIsAFailedCheckAndGoesOn() {
+        thrower = true;
+        ProxyPool pool = pool(3);
+        pass(60);
+        assertThat(checked).hasSizeGreaterThan(9);
+        assertThat(usable(pool)).isEmpty();
+        thrower = false;
+        pass(300);
+        assertThat(usable(pool)).hasSize(3);
+    }
+
+    @Test
+    void aBreakerThatOpensDuringACheckIsLookedAtWhenItsTimeIsOver() {
+        ProxyPool pool = pool(5);
+        pass(5);
+        dead.add("p1");
+        pass(30);
+        fail(pool, "p1", ConnectionStage.TCP);
+        dead.clear();
+        pass(16);
+        assertThat(usable(pool)).hasSize(5);
     }
 
     @Test
