@@ -50,13 +50,13 @@ public final class UnroutedClientGuard implements ClientHttpRequestInterceptor, 
      * Says once that a kind of client is guarded.
      *
      * @param client what the user calls it
-     * @param builder what it is built by
+     * @param builder what it is built on
      * @param property the property that chooses another one
      */
     public void announce(String client, Class<?> builder, String property) {
         if (announced.add(client)) {
             log.warn(
-                    "The auto-configured {} is built by {} and cannot be routed through proxies. Its requests to hosts"
+                    "The auto-configured {} is built on {} and cannot be routed through proxies. Its requests to hosts"
                             + " that need a proxy are refused. Set {}=reactor to have them routed.",
                     client,
                     builder.getSimpleName(),

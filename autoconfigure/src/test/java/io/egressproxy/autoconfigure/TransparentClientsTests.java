@@ -50,13 +50,17 @@ import org.springframework.boot.test.context.FilteredClassLoader;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.boot.web.client.RestClientCustomizer;
 import org.springframework.boot.web.client.RestTemplateBuilder;
 import org.springframework.boot.web.client.RestTemplateCustomizer;
+import org.springframework.boot.web.reactive.function.client.WebClientCustomizer;
 import org.springframework.context.ApplicationContext;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
+import org.springframework.http.client.JdkClientHttpRequestFactory;
 import org.springframework.http.client.SimpleClientHttpRequestFactory;
 import org.springframework.http.client.reactive.ClientHttpConnector;
+import org.springframework.http.client.reactive.JdkClientHttpConnector;
 import org.springframework.http.client.reactive.ReactorClientHttpConnector;
 import org.springframework.web.client.RestClient;
 import org.springframework.web.reactive.function.client.WebClient;
@@ -296,8 +300,8 @@ class TransparentClientsTests {
                             .hasRootCauseInstanceOf(ProxyConnectionException.class);
                     assertThat(target.seen()).isEmpty();
                     assertThat(output)
-                            .contains("auto-configured RestClient is built by JdkClientHttpRequestFactoryBuilder")
-                            .contains("auto-configured WebClient is built by JdkClientHttpConnectorBuilder");
+                            .contains("auto-configured RestClient is built on JdkClientHttpRequestFactory")
+                            .contains("auto-configured WebClient is built on JdkClientHttpConnector");
                 });
     }
 
@@ -344,7 +348,27 @@ class TransparentClientsTests {
                 .run(context -> {
                     assertThatThrownBy(() -> restTemplate(context, target.url("http", "/whoami")))
                             .hasRootCauseInstanceOf(ProxyConnectionException.class);
-                    assertThat(output).contains("RestTemplate is built by SimpleClientHttpRequestFactory");
+                    assertThat(output).contains("RestTemplate is built on SimpleClientHttpRequestFactory");
+                    assertThat(target.seen()).isEmpty();
+                });
+    }
+
+    @Test
+    void aCustomizerOfTheApplicationsOwnThatBringsAnotherTransportIsRefused(CapturedOutput output) {
+        routed.withBean(
+                        WebClientCustomizer.class,
+                        () -> builder -> builder.clientConnector(new JdkClientHttpConnector()))
+                .withBean(
+                        RestClientCustomizer.class,
+                        () -> builder -> builder.requestFactory(new JdkClientHttpRequestFactory()))
+                .run(context -> {
+                    assertThatThrownBy(() -> webClient(context, target.url("http", "/whoami")))
+                            .hasRootCauseInstanceOf(ProxyConnectionException.class);
+                    assertThatThrownBy(() -> restClient(context, target.url("http", "/whoami")))
+                            .hasRootCauseInstanceOf(ProxyConnectionException.class);
+                    assertThat(output)
+                            .contains("WebClient is built on JdkClientHttpConnector ")
+                            .contains("RestClient is built on JdkClientHttpRequestFactory ");
                     assertThat(target.seen()).isEmpty();
                 });
     }

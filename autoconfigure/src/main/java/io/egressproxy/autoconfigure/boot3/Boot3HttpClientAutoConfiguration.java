@@ -36,6 +36,7 @@ import org.springframework.core.annotation.Order;
 import org.springframework.http.client.AbstractClientHttpRequestFactoryWrapper;
 import org.springframework.http.client.ClientHttpRequestFactory;
 import org.springframework.http.client.ReactorClientHttpRequestFactory;
+import org.springframework.http.client.reactive.ReactorClientHttpConnector;
 import org.springframework.web.reactive.function.client.WebClient;
 
 /** Routes the clients that Spring Boot 3 configures: WebClient, RestClient and RestTemplate on Reactor Netty. */
@@ -103,8 +104,11 @@ public final class Boot3HttpClientAutoConfiguration {
                     router,
                     connectorSettings.stream().noneMatch(used -> used.redirects() == HttpRedirects.DONT_FOLLOW));
             return builder -> {
-                ClientHttpConnectorBuilder<?> used = connectors.getIfAvailable();
-                if (active(settings) && used != null && !(used instanceof ReactorClientHttpConnectorBuilder)) {
+                Object transport = BuilderTransport.of(builder, "connector");
+                Object used = transport == null ? connectors.getIfAvailable() : transport;
+                boolean routable =
+                        used instanceof ReactorClientHttpConnector || used instanceof ReactorClientHttpConnectorBuilder;
+                if (active(settings) && used != null && !routable) {
                     guard.announce("WebClient", used.getClass(), "spring.http.reactiveclient.connector");
                     builder.filter(guard);
                 }
@@ -120,8 +124,11 @@ public final class Boot3HttpClientAutoConfiguration {
                 ObjectProvider<ClientHttpRequestFactorySettings> factorySettings) {
             UnroutedClientGuard guard = new UnroutedClientGuard(router, followsRedirects(factorySettings));
             return builder -> {
-                ClientHttpRequestFactoryBuilder<?> used = factories.getIfAvailable();
-                if (active(settings) && used != null && !(used instanceof ReactorClientHttpRequestFactoryBuilder)) {
+                Object transport = BuilderTransport.of(builder, "requestFactory");
+                Object used = transport == null ? factories.getIfAvailable() : transport;
+                boolean routable = used instanceof ReactorClientHttpRequestFactory
+                        || used instanceof ReactorClientHttpRequestFactoryBuilder;
+                if (active(settings) && used != null && !routable) {
                     guard.announce("RestClient", used.getClass(), "spring.http.client.factory");
                     builder.requestInterceptor(guard);
                 }
