@@ -7,7 +7,9 @@ import java.net.SocketAddress;
 import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,7 +56,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
     private final InetSocketAddress target;
     private final List<ProxyUrl> tried = new ArrayList<>();
     private final List<ProxyConnectionException.Attempt> failures = new ArrayList<>();
-    private @Nullable PartlyTried partlyTried;
+    private final Map<ProxyUrl, PartlyTried> partlyTried = new HashMap<>();
     private List<InetSocketAddress> directAddresses = List.of();
     private int started;
     private @Nullable Throwable lastCause;
@@ -99,16 +101,14 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
         return lastCause;
     }
 
-    /** What is left of a proxy that was begun, or null if that is another proxy or none. */
+    /** What is left of a proxy that was begun, or null. The next attempt may be given another proxy, and this one later. */
     @Nullable
     PartlyTried takePartlyTried(ProxyUrl proxy) {
-        PartlyTried begun = partlyTried;
-        partlyTried = null;
-        return begun != null && begun.proxy().equals(proxy) ? begun : null;
+        return partlyTried.remove(proxy);
     }
 
     void partlyTried(PartlyTried proxy) {
-        this.partlyTried = proxy;
+        partlyTried.put(proxy.proxy(), proxy);
     }
 
     /** No further attempt makes sense, for this reason. */

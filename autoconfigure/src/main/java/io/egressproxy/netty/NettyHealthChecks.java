@@ -33,7 +33,7 @@ public final class NettyHealthChecks implements AutoCloseable {
     private static final String NOWHERE = "127.0.0.1";
 
     private static final int NOWHERE_PORT = 1;
-    private static final int PING_THREADS = 4;
+    private static final int PING_THREADS = 16; // as many as checks may run at once
 
     private final HopResolverGroup hops = new HopResolverGroup();
     private final NameResolution names;
@@ -87,7 +87,20 @@ public final class NettyHealthChecks implements AutoCloseable {
                 .port(request.proxy().port())
                 .connect()
                 .doOnNext(connection -> connection.dispose())
-                .then();
+                .then()
+                .onErrorMap(cause -> classified(request.proxy(), cause));
+    }
+
+    /** So that what is this machine's fault is not held against the proxy. */
+    private static ProxyConnectionException classified(ProxyUrl proxy, Throwable cause) {
+        ProxyFault fault = FaultClassifier.tcp(cause);
+        ProxyTarget target = new ProxyTarget(ExchangeId.UNMATCHED, ConnectionType.HTTP, proxy.host(), proxy.port());
+        return new ProxyConnectionException(
+                target,
+                List.of(new ProxyConnectionException.Attempt(
+                        proxy, fault.stage(), fault.blame(), fault.detail(), fault.advice())),
+                null,
+                cause);
     }
 
     /**

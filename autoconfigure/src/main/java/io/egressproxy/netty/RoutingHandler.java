@@ -273,7 +273,13 @@ final class RoutingHandler extends ChannelDuplexHandler {
                 if (lease != null) {
                     lease.close(new Outcome.Cancelled());
                 }
-                fail(ctx, done.cause());
+                fail(
+                        ctx,
+                        new ProxyConnectionException(
+                                Objects.requireNonNull(target),
+                                connection.failures(),
+                                "one address of " + use.proxy() + " does not accept connections",
+                                done.cause()));
             } else {
                 proxyFailed(ctx, use, done.cause());
             }

@@ -192,7 +192,9 @@ public final class HealthMonitor implements AutoCloseable {
     private boolean countsAsChecked(Watched watched) {
         long idle = watched.pool.sinceLastSuccess(watched.proxy);
         long interval = watched.pool.healthCheck().interval().toNanos();
-        if (idle >= interval || watched.proxy.isDown()) {
+        boolean failedSince = watched.lastFailed && now() - watched.lastResultNanos <= idle;
+        boolean heldDown = watched.proxy.isDown() || watched.pool.heldDownFor(watched.proxy) != Long.MAX_VALUE;
+        if (idle >= interval || failedSince || heldDown) {
             return false;
         }
         succeeded(watched);

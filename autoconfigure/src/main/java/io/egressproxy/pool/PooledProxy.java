@@ -85,9 +85,12 @@ final class PooledProxy {
         workedAtNanos = nowNanos;
     }
 
-    /** How long ago a connection worked. */
+    /** How long ago a connection worked, if none has failed since; or else more than any time. */
     long sinceWorked(long nowNanos) {
-        return workedAtNanos == NEVER ? Long.MAX_VALUE : nowNanos - workedAtNanos;
+        long worked = workedAtNanos;
+        long failed = failedAtNanos;
+        boolean stale = worked == NEVER || (failed != NEVER && failed - worked >= 0);
+        return stale ? Long.MAX_VALUE : nowNanos - worked;
     }
 
     /** Whether health checks hold it down. */

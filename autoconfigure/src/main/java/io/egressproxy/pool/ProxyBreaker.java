@@ -21,6 +21,8 @@ final class ProxyBreaker {
         HALF_OPEN
     }
 
+    private static final long PAUSE_NANOS = Duration.ofSeconds(1).toNanos();
+
     private final CircuitBreakerSettings settings;
     private final Duration permitExpiry;
     private final DoubleSupplier random;
@@ -85,11 +87,17 @@ final class ProxyBreaker {
         return true;
     }
 
-    /** Gives the permit back: the connection that had it says nothing about the proxy. */
+    /** Gives the permit back: the connection that had it says nothing about the proxy. Another may try after a pause. */
     void probeGivenBack(long nowNanos) {
         if (state == State.HALF_OPEN) {
-            untilNanos = nowNanos;
+            untilNanos = nowNanos + PAUSE_NANOS;
         }
+    }
+
+    /** What the connection found may be the proxy's fault or not: out for as long as the first time, and not for longer. */
+    void reopen(long nowNanos) {
+        state = State.OPEN;
+        untilNanos = nowNanos + settings.openFor().toNanos();
     }
 
     /** The proxy has served a connection. */

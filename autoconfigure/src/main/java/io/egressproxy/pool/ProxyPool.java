@@ -438,6 +438,7 @@ public final class ProxyPool {
         }
     }
 
+    /** How long ago a connection worked, if none has failed since. */
     long sinceLastSuccess(PooledProxy proxy) {
         return proxy.sinceWorked(nanoTime.getAsLong());
     }
@@ -454,7 +455,7 @@ public final class ProxyPool {
             boolean wasUsable = proxy.isUsable();
             boolean due = proxy.breaker().state() != ProxyBreaker.State.CLOSED
                     && nanoTime.getAsLong() - proxy.breaker().untilNanos() >= 0;
-            if (due && level.compareTo(proxy.failedLevel()) >= 0) {
+            if ((due || usable.size() == 0) && level.compareTo(proxy.failedLevel()) >= 0) {
                 proxy.breaker().succeeded();
                 proxy.succeeded();
             }
@@ -537,8 +538,7 @@ public final class ProxyPool {
         int count = count(proxy, target, failure, now);
         if (count == 0) {
             if (probe) {
-                proxy.breaker().probeGivenBack(now);
-                scheduleProbe();
+                probed(proxy, failure, now);
             }
             return;
         }
@@ -562,6 +562,16 @@ public final class ProxyPool {
                     usable.size(),
                     proxies.size());
         }
+    }
+
+    /** A connection tried a proxy that was out, and failed for something that is not the proxy's own fault. */
+    private void probed(PooledProxy proxy, Outcome.Failed failure, long now) {
+        switch (failure.blame()) {
+            case POLICY -> succeeded(proxy); // it answered, and so it works
+            case AMBIGUOUS -> proxy.breaker().reopen(now);
+            default -> proxy.breaker().probeGivenBack(now);
+        }
+        scheduleProbe();
     }
 
     private static HealthCheck.Level level(ConnectionStage stage) {

@@ -186,10 +186,12 @@ public final class ProxyRouter {
         if (reason == Exhausted.PROXIES
                 && pool.onExhausted() == OnExhausted.DEFAULT
                 && pooled.source() == ProxyDecision.Source.EXCHANGE) {
-            List<ProxyUrl> own = pool.proxies();
-            List<ProxyUrl> others =
-                    tried.stream().filter(proxy -> !own.contains(proxy)).toList();
-            return lease(target, others, routes.defaultRoute(target));
+            Route handedTo = routes.defaultRoute(target);
+            boolean proxied = handedTo instanceof Route.Pooled
+                    || (handedTo instanceof Route.Fixed fixed && fixed.decision() instanceof UseProxy);
+            if (proxied) { // a default that is direct, or not there, is no way out of a proxied exchange
+                return lease(target, tried, handedTo);
+            }
         }
         return new Lease(target, routes.decideExhausted(target, reason.text()), null);
     }

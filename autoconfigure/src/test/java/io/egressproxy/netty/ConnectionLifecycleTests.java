@@ -13,6 +13,7 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.UnmatchedHosts;
@@ -364,6 +365,51 @@ class ConnectionLifecycleTests {
                 assertThat(whoami(client, target.url("https", "/whoami")))
                         .as(how)
                         .contains(good.egressAddress());
+            }
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void proxiesOfAPoolAreEachTriedAtEachAddress() {
+        RunningProxy good = lab.proxy(ProxyKind.MICROSOCKS_SOCKS5);
+        ProxyEntry one = ProxyEntry.directly();
+        List<PoolMember> members = List.of("one.test", "two.test").stream()
+                .map(name -> new PoolMember(ProxyUrl.parse("socks5://" + name + ":1"), 5, 1, true, null, null))
+                .toList();
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy()
+                .defaultProxy(
+                        ConnectionType.HTTP,
+                        new ProxyEntry(
+                                null,
+                                null,
+                                false,
+                                null,
+                                members,
+                                null,
+                                "round_robin",
+                                3,
+                                one.attemptTimeout(),
+                                one.onExhausted(),
+                                one.healthCheck(),
+                                one.circuitBreaker()))
+                .build();
+        NameResolution names = new NameResolution(HttpResources.get()) {
+            @Override
+            void resolve(Channel channel, String host, int port, Callback callback) {
+                callback.accept(
+                        List.of(
+                                new InetSocketAddress("127.0.0.1", FaultyProxy.closedPort()),
+                                new InetSocketAddress(good.host(), good.port())),
+                        null);
+            }
+        };
+        try (ClientRoutes routes = new ClientRoutes(
+                new ProxyRouter(settings), bundle -> lab.certificates().nettyClientContext(), names)) {
+            HttpClient client = routes.byHost(HttpClient.newConnection(), ConnectionType.HTTP);
+            for (int i = 0; i < 4; i++) {
+                assertThat(whoami(client, target.url("http", "/whoami"))).contains(good.egressAddress());
             }
         }
         assertNothingDirect();

@@ -274,6 +274,22 @@ class HealthMonitorTests {
     }
 
     @Test
+    void aSuccessFromBeforeAFailureHealsNothing() {
+        ProxyPool pool = pool(5);
+        pass(5);
+        for (int use = 0; use < 5; use++) {
+            ((ProxyPool.Use) pool.acquire(TARGET, List.of())).established();
+        }
+        dead.add("p1");
+        pass(1);
+        fail(pool, "p1", ConnectionStage.TCP);
+        checked.clear();
+        pass(6);
+        assertThat(checked).contains("p1");
+        assertThat(usable(pool)).doesNotContain("p1");
+    }
+
+    @Test
     void aBreakerThatOpensDuringACheckIsLookedAtWhenItsTimeIsOver() {
         ProxyPool pool = pool(5);
         pass(5);

@@ -362,7 +362,28 @@ class ProxyPoolTests {
         pass(Duration.ofSeconds(5));
         ProxyPool.Use cancelled = use(pool);
         cancelled.close(new Outcome.Cancelled());
+        pass(Duration.ofSeconds(1));
         assertThat(use(pool).proxy()).isEqualTo(cancelled.proxy());
+    }
+
+    @Test
+    void aTryThatIsRefusedByPolicyShowsThatTheProxyWorks() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", REFUSED, 3);
+        pass(Duration.ofSeconds(5));
+        use(pool).close(failure(ConnectionStage.HANDSHAKE, Blame.POLICY));
+        assertThat(hosts(pool, 4)).contains("p1");
+    }
+
+    @Test
+    void aTryThatMayHaveFailedForItsTargetIsNotRepeatedByEveryConnection() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p1", REFUSED, 3);
+        pass(Duration.ofSeconds(5));
+        use(pool).close(failure(ConnectionStage.HANDSHAKE, Blame.AMBIGUOUS));
+        assertThat(hosts(pool, 8)).doesNotContain("p1");
+        pass(Duration.ofSeconds(5));
+        assertThat(use(pool).proxy().host()).isEqualTo("p1");
     }
 
     @Property(tries = 200)

@@ -14,6 +14,7 @@ import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.settings.DirectFallback;
+import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
@@ -23,6 +24,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -234,5 +236,59 @@ class ProxyRouterTests {
                 .contains("the other connects DIRECTLY: binance.")
                 .contains("direct-fallback is always")
                 .doesNotContain("C4NARY");
+    }
+
+    private static ProxyEntry pool(OnExhausted onExhausted, ProxyUrl... urls) {
+        ProxyEntry one = ProxyEntry.of(A);
+        return new ProxyEntry(
+                null,
+                null,
+                false,
+                null,
+                Stream.of(urls)
+                        .map(url -> new PoolMember(url, null, 1, true, null, null))
+                        .toList(),
+                null,
+                "round_robin",
+                6,
+                one.attemptTimeout(),
+                onExhausted,
+                one.healthCheck(),
+                one.circuitBreaker());
+    }
+
+    @Test
+    void aPoolThatHandsOverToTheDefaultNeverHandsOverToADirectConnection() {
+        for (boolean directDefault : new boolean[] {false, true}) {
+            ProxySettings.Builder builder = ProxySettings.builder()
+                    .directFallback(DirectFallback.NEVER)
+                    .exchange("binance", exchange -> exchange.requireProxy()
+                            .proxy(ConnectionType.HTTP, pool(OnExhausted.DEFAULT, A, B)));
+            if (directDefault) {
+                builder.defaultProxy(ConnectionType.HTTP, ProxyEntry.directly());
+            }
+            StepVerifier.create(new ProxyRouter(builder.build())
+                            .lease(target("binance", ConnectionType.HTTP), List.of(A, B)))
+                    .verifyErrorSatisfies(refused -> assertThat(refused)
+                            .isInstanceOf(ProxyConnectionException.class)
+                            .hasMessageContaining("no other proxy of the pool is usable"));
+        }
+    }
+
+    @Test
+    void aPoolThatHandsOverToTheDefaultTriesEachProxyOnce() {
+        ProxyUrl other = ProxyUrl.parse("http://other:1");
+        ProxySettings settings = ProxySettings.builder()
+                .defaultProxy(ConnectionType.HTTP, pool(OnExhausted.FAIL, A, other))
+                .exchange("binance", exchange -> exchange.proxy(ConnectionType.HTTP, pool(OnExhausted.DEFAULT, A, B)))
+                .build();
+        ProxyRouter router = new ProxyRouter(settings);
+        StepVerifier.create(router.lease(target("binance", ConnectionType.HTTP), List.of(A, B)))
+                .assertNext(lease -> assertThat(lease.decision())
+                        .isInstanceOfSatisfying(
+                                UseProxy.class, use -> assertThat(use.proxy()).isEqualTo(other)))
+                .verifyComplete();
+        StepVerifier.create(router.lease(target("binance", ConnectionType.HTTP), List.of(A, B, other)))
+                .verifyError(ProxyConnectionException.class);
     }
 }
