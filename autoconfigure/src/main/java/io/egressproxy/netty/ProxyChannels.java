@@ -38,11 +38,6 @@ final class ProxyChannels {
         });
     }
 
-    /** How many channels go through a proxy. */
-    int count(ProxyUrl proxy) {
-        return channels.getOrDefault(proxy, Set.of()).size();
-    }
-
     /** The proxy is out. */
     void retire(ProxyUrl proxy) {
         channels.getOrDefault(proxy, Set.of())

@@ -434,13 +434,18 @@ final class RoutingHandler extends ChannelDuplexHandler {
             // after what the pipeline still has to say: TLS knows better why it was closed
             ctx.executor().execute(() -> proxyFailed(ctx, new ClosedChannelException()));
         } else if (state == State.OPEN && lease != null) {
-            boolean lost = !targetAnswered && !closedHere && lease.decision() instanceof UseProxy;
-            lease.close(
-                    lost
-                            ? new Outcome.Failed(
-                                    ConnectionStage.TUNNEL, Blame.AMBIGUOUS, "closed before the target's first byte")
-                            : new Outcome.Succeeded(latency));
+            lease.close(ended(lease.decision() instanceof UseProxy ? Blame.AMBIGUOUS : Blame.TARGET));
         }
+    }
+
+    /** Only the target's answer shows that the proxy worked; a client that gave up waiting shows nothing. */
+    private Outcome ended(Blame whenLost) {
+        if (targetAnswered) {
+            return new Outcome.Succeeded(latency);
+        }
+        return closedHere
+                ? new Outcome.Cancelled()
+                : new Outcome.Failed(ConnectionStage.TUNNEL, whenLost, "closed before the target's first byte");
     }
 
     @Override

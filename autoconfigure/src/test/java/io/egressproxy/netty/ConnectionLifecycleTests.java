@@ -529,6 +529,21 @@ class ConnectionLifecycleTests {
     }
 
     @Test
+    void aClientThatGivesUpWaitingForTheTargetDoesNotShowThatTheProxyWorked(CapturedOutput output) {
+        ((Logger) LoggerFactory.getLogger(ProxyRouter.class)).setLevel(Level.DEBUG);
+        try (FaultyProxy proxy = FaultyProxy.with(Faults.tunnelThenSilence("http"));
+                Routed routed = Routed.through(lab, proxy.url("http"))) {
+            HttpClient impatient = routed.http().responseTimeout(Duration.ofMillis(200));
+            assertThatThrownBy(() -> whoami(impatient, target.url("http", "/whoami")));
+            await().atMost(Routed.PATIENCE)
+                    .untilAsserted(() -> assertThat(output).contains("ended: Cancelled[]"));
+            assertThat(output).doesNotContain("ended: Succeeded");
+        } finally {
+            ((Logger) LoggerFactory.getLogger(ProxyRouter.class)).setLevel(null);
+        }
+    }
+
+    @Test
     void aConnectionThatTheClientGivesUpSaysNothingAgainstTheProxy(CapturedOutput output) {
         ((Logger) LoggerFactory.getLogger(ProxyRouter.class)).setLevel(Level.DEBUG);
         AtomicReference<Channel> connecting = new AtomicReference<>();
