@@ -102,7 +102,7 @@ final class SettingsTranslator {
             } else if (node instanceof ListNode list) {
                 element(list, parent, name, path, depth, value, origin);
             } else {
-                problem(name.append(safe(element)).toString(), "is not a known key: " + name + " is a value", origin);
+                problem(name + "." + safe(element), "is not a known key: " + name + " is a value", origin);
             }
         }
 

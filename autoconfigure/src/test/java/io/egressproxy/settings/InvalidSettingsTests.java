@@ -144,6 +144,8 @@ class InvalidSettingsTests {
                 entry("pool: { members: [] }", ".pool.members", "is a list"),
                 member(", wieght: 2", ".pool[0].wieght", "did you mean proxy.default.http.pool[0].weight?"),
                 entry("url: { host: h }", ".url.host", "is a value"),
+                entry("url: { host_name: h }", ".url.host_name", "is a value"),
+                entry("url: { \"us:er@h\": h }", ".url.***", "is a value"),
                 service("tokens: x", "tokens", "is not a known key"),
                 entry("time-out: 5", ".time-out", "did you mean proxy.default.http.timeout-seconds?"),
                 entry("proxy-url: x", ".proxy-url", "did you mean proxy.default.http.url?"),
