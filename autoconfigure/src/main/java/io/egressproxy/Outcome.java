@@ -1,6 +1,7 @@
 package io.egressproxy;
 
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
 /** How the use of a proxy ended. */
 public sealed interface Outcome {
@@ -18,8 +19,21 @@ public sealed interface Outcome {
      * @param stage how far it had come
      * @param blame whose fault it was
      * @param detail what was seen, without secrets
+     * @param retryAfter when the proxy wants to be asked for this target again, counted from now, or null if it did not say
      */
-    record Failed(ConnectionStage stage, Blame blame, String detail) implements Outcome {}
+    record Failed(ConnectionStage stage, Blame blame, String detail, @Nullable Duration retryAfter) implements Outcome {
+
+        /**
+         * A failure of a proxy that did not say when to come again.
+         *
+         * @param stage how far the connection had come
+         * @param blame whose fault it was
+         * @param detail what was seen, without secrets
+         */
+        public Failed(ConnectionStage stage, Blame blame, String detail) {
+            this(stage, blame, detail, null);
+        }
+    }
 
     /** Nobody wanted the connection any more; it says nothing about the proxy. */
     record Cancelled() implements Outcome {}

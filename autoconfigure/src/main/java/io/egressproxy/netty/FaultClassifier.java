@@ -4,6 +4,7 @@ import io.egressproxy.Blame;
 import io.egressproxy.ConnectionStage;
 import io.egressproxy.ProxyUrl;
 import io.netty.channel.ConnectTimeoutException;
+import io.netty.handler.codec.DateFormatter;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.proxy.ProxyConnectException;
 import io.netty.handler.ssl.NotSslRecordException;
@@ -12,9 +13,11 @@ import java.security.cert.CertPathValidatorException;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateExpiredException;
 import java.security.cert.CertificateNotYetValidException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Date;
 import java.util.Locale;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -28,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class FaultClassifier {
     private static final Pattern SOCKS_STATUS = Pattern.compile("status: \\S*\\((-?\\d+)\\)");
+    private static final Duration LEAST_PAUSE = Duration.ofSeconds(1);
+    private static final Duration MOST_PAUSE = Duration.ofMinutes(5);
     private static final String CHECK_CREDENTIALS = "check the user name and password in its URL";
     private static final String CHECK_RUNNING = "check that it is running and reachable from this machine";
     private static final String CHECK_SCHEME = "check the scheme and the port of its URL";
@@ -170,18 +175,37 @@ final class FaultClassifier {
                         refusal,
                         "the proxy forbids this host or port: have it allowed there (squid: acl SSL_ports, tinyproxy:"
                                 + " ConnectPort)");
-            case 429 ->
-                handshake(
-                        Blame.POLICY,
-                        refusal
-                                + Optional.ofNullable(refused.retryAfter())
-                                        .filter(seconds -> seconds.matches("[0-9]{1,6}"))
-                                        .map(seconds -> " for " + seconds + " s")
-                                        .orElse(""),
-                        "use this proxy less often");
+            case 429 -> tooMany(refusal, retryAfter(refused.retryAfter()));
             case 500, 502, 503, 504 -> handshake(Blame.AMBIGUOUS, refusal, CHECK_TARGET);
             default -> handshake(Blame.CONFIGURATION, refusal + ", as a web server would, not a proxy", CHECK_SCHEME);
         };
+    }
+
+    private static ProxyFault tooMany(String refusal, @Nullable Duration retryAfter) {
+        return new ProxyFault(
+                ConnectionStage.HANDSHAKE,
+                Blame.POLICY,
+                retryAfter == null ? refusal : refusal + " for " + retryAfter.toSeconds() + " s",
+                "use this proxy less often",
+                retryAfter);
+    }
+
+    /** What {@code Retry-After} says (RFC 9110, section 10.2.3: seconds or a date), within reason; null if it says nothing. */
+    private static @Nullable Duration retryAfter(@Nullable String header) {
+        if (header == null) {
+            return null;
+        }
+        Duration said;
+        if (header.matches("[0-9]{1,9}")) {
+            said = Duration.ofSeconds(Long.parseLong(header));
+        } else {
+            Date date = DateFormatter.parseHttpDate(header);
+            if (date == null) {
+                return null;
+            }
+            said = Duration.between(Instant.now(), date.toInstant());
+        }
+        return said.compareTo(LEAST_PAUSE) < 0 ? LEAST_PAUSE : said.compareTo(MOST_PAUSE) > 0 ? MOST_PAUSE : said;
     }
 
     private static ProxyFault socks5(int code) {

@@ -40,8 +40,11 @@ final class ProxyChannels {
 
     /** The proxy is out. */
     void retire(ProxyUrl proxy) {
-        channels.getOrDefault(proxy, Set.of())
-                .forEach(channel -> channel.eventLoop().execute(() -> retire(channel)));
+        for (Channel channel : channels.getOrDefault(proxy, Set.of())) {
+            if (!channel.eventLoop().isShuttingDown()) { // else it closes all its channels, and takes no task
+                channel.eventLoop().execute(() -> retire(channel));
+            }
+        }
     }
 
     private static void retire(Channel channel) {

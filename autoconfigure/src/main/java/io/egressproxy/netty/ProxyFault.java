@@ -2,6 +2,9 @@ package io.egressproxy.netty;
 
 import io.egressproxy.Blame;
 import io.egressproxy.ConnectionStage;
+import io.egressproxy.Outcome;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What went wrong on the way through a proxy.
@@ -10,5 +13,14 @@ import io.egressproxy.ConnectionStage;
  * @param blame whose fault it was
  * @param detail what was seen, after the name of the proxy; without secrets
  * @param advice what to do about it
+ * @param retryAfter when the proxy wants to be asked for this target again, counted from now, or null if it did not say
  */
-record ProxyFault(ConnectionStage stage, Blame blame, String detail, String advice) {}
+record ProxyFault(ConnectionStage stage, Blame blame, String detail, String advice, @Nullable Duration retryAfter) {
+    ProxyFault(ConnectionStage stage, Blame blame, String detail, String advice) {
+        this(stage, blame, detail, advice, null);
+    }
+
+    Outcome.Failed outcome() {
+        return new Outcome.Failed(stage, blame, detail, retryAfter);
+    }
+}

@@ -16,6 +16,7 @@ import io.netty.handler.proxy.ProxyConnectionEvent;
 import io.netty.handler.ssl.SslCloseCompletionEvent;
 import io.netty.handler.ssl.SslHandshakeCompletionEvent;
 import io.netty.util.ReferenceCountUtil;
+import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.nio.channels.ClosedChannelException;
@@ -373,10 +374,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
                         use.proxy(), fault.stage(), fault.blame(), fault.detail(), fault.advice()),
                 cause);
         if (lease != null) {
-            lease.close(
-                    closedHere
-                            ? new Outcome.Cancelled()
-                            : new Outcome.Failed(fault.stage(), fault.blame(), fault.detail()));
+            lease.close(closedHere ? new Outcome.Cancelled() : fault.outcome());
         }
         fail(ctx, new ProxyConnectionException(Objects.requireNonNull(target), connection.failures(), null, cause));
     }
@@ -433,7 +431,13 @@ final class RoutingHandler extends ChannelDuplexHandler {
         if (state == State.CONNECTING) {
             // after what the pipeline still has to say: TLS knows better why it was closed
             ctx.executor().execute(() -> proxyFailed(ctx, new ClosedChannelException()));
-        } else if (state == State.OPEN && lease != null) {
+        } else if (state == State.OPEN) {
+            ended();
+        }
+    }
+
+    private void ended() {
+        if (lease != null) {
             lease.close(ended(lease.decision() instanceof UseProxy ? Blame.AMBIGUOUS : Blame.TARGET));
         }
     }
@@ -494,6 +498,11 @@ final class RoutingHandler extends ChannelDuplexHandler {
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
         if (state == State.OPEN) {
+            if (cause
+                    instanceof
+                    IOException) { // the socket is gone: told before the caller is, who may try again at once
+                ended();
+            }
             ctx.fireExceptionCaught(cause);
         } else {
             proxyFailed(ctx, cause);

@@ -6,50 +6,81 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
-/** The proxies of a pool that are usable at one moment. Immutable; what each selection needs is worked out once. */
+/** The proxies of a pool that are usable at one moment, and the order in which their turns come. Immutable. */
 final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
-    private final PooledProxy[] proxies;
-    private final LongSupplier nanoTime;
-    private final boolean weighted;
-    private final int[] order;
+    private static final PooledProxy[] LIST_ORDER = {};
 
-    PoolSnapshot(List<PooledProxy> usable, LongSupplier nanoTime) {
-        this.proxies = usable.toArray(PooledProxy[]::new);
+    private final PooledProxy[] proxies;
+    private final PooledProxy[] turns;
+    private final LongSupplier nanoTime;
+
+    private PoolSnapshot(PooledProxy[] proxies, PooledProxy[] turns, LongSupplier nanoTime) {
+        this.proxies = proxies;
+        this.turns = turns;
         this.nanoTime = nanoTime;
-        this.weighted =
-                usable.stream().mapToDouble(PooledProxy::weight).distinct().count() > 1;
-        this.order = weighted
-                ? WeightedOrder.of(
-                        usable.stream().mapToDouble(PooledProxy::weight).toArray())
-                : new int[0];
+    }
+
+    /**
+     * All proxies of a pool.
+     *
+     * @param proxies the proxies
+     * @param nanoTime the monotonic clock
+     */
+    static PoolSnapshot of(List<PooledProxy> proxies, LongSupplier nanoTime) {
+        double[] weights = proxies.stream().mapToDouble(PooledProxy::weight).toArray();
+        boolean alike = Arrays.stream(weights).distinct().count() <= 1;
+        PooledProxy[] turns = alike
+                ? LIST_ORDER
+                : Arrays.stream(WeightedOrder.of(weights))
+                        .mapToObj(proxies::get)
+                        .toArray(PooledProxy[]::new);
+        return new PoolSnapshot(proxies.toArray(PooledProxy[]::new), turns, nanoTime);
+    }
+
+    /**
+     * Some of the proxies. The order of turns by weight is that of all: it is long and is worked out once, and a proxy that is
+     * not usable just misses its turns.
+     */
+    PoolSnapshot only(List<PooledProxy> usable) {
+        return new PoolSnapshot(usable.toArray(PooledProxy[]::new), turns, nanoTime);
     }
 
     /** The same without some proxies. */
-    PoolSnapshot without(Collection<ProxyUrl> excluded) {
-        return new PoolSnapshot(
-                Arrays.stream(proxies)
-                        .filter(proxy -> !excluded.contains(proxy.url()))
-                        .toList(),
-                nanoTime);
+    PoolSnapshot without(Collection<ProxyUrl> leftOut) {
+        return only(Arrays.stream(proxies)
+                .filter(proxy -> !leftOut.contains(proxy.url()))
+                .toList());
     }
 
     PooledProxy get(int index) {
         return proxies[index];
     }
 
+    /** Whether the weights of the pool's proxies differ. */
+    boolean isWeighted() {
+        return turns.length > 0;
+    }
+
     /**
-     * The index for a turn of a rotation.
+     * Whose turn it is in a rotation.
      *
      * @param turn 0 or more
+     * @return the proxy, or null if it is not usable now
      */
-    int turn(long turn) {
-        return weighted ? order[(int) (turn % order.length)] : (int) (turn % proxies.length);
+    @Nullable
+    PooledProxy turn(long turn) {
+        if (turns.length == 0) {
+            return proxies[(int) (turn % proxies.length)];
+        }
+        PooledProxy proxy = turns[(int) (turn % turns.length)];
+        return proxy.isUsable() ? proxy : null;
     }
 
     /** How many turns it takes until all have had their share. */
     int turns() {
-        return weighted ? order.length : proxies.length;
+        return turns.length == 0 ? proxies.length : turns.length;
     }
 
     /** The time to read loads at; one look at the clock serves a whole selection. */
@@ -57,8 +88,16 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
         return nanoTime.getAsLong();
     }
 
-    int load(int index, long nowNanos) {
-        return proxies[index].load(nowNanos);
+    /** Whether more than one of the proxies is not among those left out. */
+    boolean hasAnotherBut(Collection<ProxyUrl> leftOut) {
+        if (proxies.length > leftOut.size() + 1) {
+            return true;
+        }
+        int left = 0;
+        for (PooledProxy proxy : proxies) {
+            left += leftOut.contains(proxy.url()) ? 0 : 1;
+        }
+        return left > 1;
     }
 
     @Override

@@ -14,6 +14,7 @@ final class PooledProxy {
     private static final int PENALTY = 4;
     private static final long PENALTY_NANOS = Duration.ofSeconds(10).toNanos();
     private static final int AMBIGUOUS_TARGETS = 3;
+    private static final int MOST_AMBIGUOUS_TARGETS = 10;
     private static final long AMBIGUOUS_NANOS = Duration.ofSeconds(30).toNanos();
     private static final long NEVER = Long.MIN_VALUE;
 
@@ -127,7 +128,7 @@ final class PooledProxy {
         failedLevel = HealthCheck.Level.HOST;
     }
 
-    /** Whether a failure that may be the target's has now been seen for so many targets that it must be the proxy's. */
+    /** Whether failures that may be the target's are being seen for so many targets that they must be the proxy's. */
     boolean ambiguous(String target, long nowNanos) {
         Map<String, Long> targets = ambiguousTargets;
         if (targets == null) {
@@ -136,21 +137,18 @@ final class PooledProxy {
         }
         spotless = false;
         targets.values().removeIf(seen -> nowNanos - seen > AMBIGUOUS_NANOS);
-        targets.put(target, nowNanos);
-        boolean proven = targets.size() >= AMBIGUOUS_TARGETS;
-        if (proven) {
-            ambiguousTargets = null;
+        if (targets.size() < MOST_AMBIGUOUS_TARGETS || targets.containsKey(target)) {
+            targets.put(target, nowNanos);
         }
-        return proven;
+        return targets.size() >= AMBIGUOUS_TARGETS;
     }
 
-    /** Takes the one try a second that a proxy gets while all of the pool are out. */
-    boolean tryLastResort(long nowNanos) {
-        if (lastResortAtNanos != NEVER
-                && nowNanos - lastResortAtNanos < Duration.ofSeconds(1).toNanos()) {
-            return false;
-        }
+    /** How long ago it was tried while all of the pool were out. */
+    long sinceLastResort(long nowNanos) {
+        return lastResortAtNanos == NEVER ? Long.MAX_VALUE : nowNanos - lastResortAtNanos;
+    }
+
+    void lastResort(long nowNanos) {
         lastResortAtNanos = nowNanos;
-        return true;
     }
 }

@@ -12,7 +12,7 @@ import java.util.function.DoubleSupplier;
  * good. All times are of the monotonic clock.
  *
  * <p>A compact state of our own rather than Resilience4j's breaker: a few fields for each proxy, and the pool has to know
- * before opening whether it may (see {@link ProxyPool}). Not thread-safe; the pool guards it.
+ * before opening whether it may (see {@link ProxyPool}). Not thread-safe, but for {@link #state()}; the pool guards it.
  */
 final class ProxyBreaker {
     enum State {
@@ -26,7 +26,7 @@ final class ProxyBreaker {
     private final CircuitBreakerSettings settings;
     private final Duration permitExpiry;
     private final DoubleSupplier random;
-    private State state = State.CLOSED;
+    private volatile State state = State.CLOSED; // read without the pool's lock
     private int failures;
     private int timesOpened;
     private long untilNanos;

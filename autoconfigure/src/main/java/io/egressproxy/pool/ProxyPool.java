@@ -1,5 +1,6 @@
 package io.egressproxy.pool;
 
+import io.egressproxy.Blame;
 import io.egressproxy.ConnectionStage;
 import io.egressproxy.HealthCheck;
 import io.egressproxy.Outcome;
@@ -12,7 +13,6 @@ import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import java.time.Duration;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -37,14 +37,16 @@ public final class ProxyPool {
     private static final Logger log = LoggerFactory.getLogger(ProxyPool.class);
     private static final int BLACK_HOLE_FAILURES = 2;
     private static final long CHECK_ROUND_NANOS = Duration.ofSeconds(1).toNanos();
+    private static final long LAST_RESORT_NANOS = Duration.ofSeconds(1).toNanos();
     private static final Duration PERMIT_SLACK = Duration.ofSeconds(1);
 
     private final String name;
     private final ProxyEntry settings;
-    private final ProxySelectionStrategy strategy;
+    private final Selection selection;
     private final LongSupplier nanoTime;
     private final RetryBudget retries;
     private final List<PooledProxy> proxies;
+    private final AvoidedProxies avoided = new AvoidedProxies();
     private final Object lock = new Object();
     private volatile HealthCheck.@Nullable Level checkLevel;
     private volatile CheckRequests checkRequests = CheckRequests.NONE;
@@ -202,19 +204,26 @@ public final class ProxyPool {
         this.settings = settings;
         this.nanoTime = nanoTime;
         this.retries = new RetryBudget(nanoTime);
-        ProxySelectionStrategy builtIn = BuiltInStrategies.named(settings.strategy());
-        ProxySelectionStrategy chosen = builtIn != null ? builtIn : strategies.apply(settings.strategy());
-        if (chosen == null) {
-            throw new IllegalArgumentException("there is no strategy '" + settings.strategy() + "': use round_robin,"
-                    + " random, least_connections, or the name of a ProxySelectionStrategy bean");
-        }
-        this.strategy = chosen;
+        this.selection = selection(settings.strategy(), strategies);
         this.proxies = Objects.requireNonNull(settings.pool()).stream()
                 .filter(PoolMember::enabled)
                 .map(member -> pooled(member, random))
                 .toList();
-        this.usable = new PoolSnapshot(proxies, nanoTime);
+        this.usable = PoolSnapshot.of(proxies, nanoTime);
         this.roundAtNanos = nanoTime.getAsLong() - CHECK_ROUND_NANOS;
+    }
+
+    private static Selection selection(String name, Function<String, @Nullable ProxySelectionStrategy> strategies) {
+        Selection builtIn = Selection.builtIn(name);
+        if (builtIn != null) {
+            return builtIn;
+        }
+        ProxySelectionStrategy own = strategies.apply(name);
+        if (own == null) {
+            throw new IllegalArgumentException("there is no strategy '" + name + "': use round_robin,"
+                    + " random, least_connections, or the name of a ProxySelectionStrategy bean");
+        }
+        return Selection.by(name, own);
     }
 
     private PooledProxy pooled(PoolMember member, DoubleSupplier random) {
@@ -291,15 +300,36 @@ public final class ProxyPool {
                 return probe;
             }
         }
-        PoolSnapshot candidates = tried.isEmpty() ? usable : usable.without(tried);
-        if (candidates.size() == 0) {
-            if (usable.size() == 0) {
+        PoolSnapshot snapshot = usable;
+        PooledProxy chosen = choose(snapshot, target, tried, false);
+        if (chosen == null) {
+            if (snapshot.size() == 0) {
                 requestCheckRound();
             }
             return lastResort(target, tried);
         }
-        PooledProxy chosen = candidates.get(select(candidates, target));
-        return new Use(chosen, target, timeout(chosen, candidates.size() > 1, tried), false);
+        return new Use(chosen, target, timeout(chosen, snapshot.hasAnotherBut(tried), tried), false);
+    }
+
+    /** A usable proxy; one that is avoided for this target only if it did not ask for that and there is no other. */
+    private @Nullable PooledProxy choose(
+            PoolSnapshot snapshot, ProxyTarget target, Collection<ProxyUrl> tried, boolean preview) {
+        if (snapshot.size() == 0) {
+            return null;
+        }
+        if (avoided.isEmpty()) {
+            return choose(snapshot, tried, target, preview);
+        }
+        long now = nanoTime.getAsLong();
+        PooledProxy preferred = choose(snapshot, avoided.with(tried, target, false, now), target, preview);
+        return preferred != null
+                ? preferred
+                : choose(snapshot, avoided.with(tried, target, true, now), target, preview);
+    }
+
+    private @Nullable PooledProxy choose(
+            PoolSnapshot snapshot, Collection<ProxyUrl> leftOut, ProxyTarget target, boolean preview) {
+        return preview ? selection.preview(snapshot, leftOut, target) : selection.select(snapshot, leftOut, target);
     }
 
     /**
@@ -309,15 +339,11 @@ public final class ProxyPool {
      * @return the use it would get, or null if none is usable
      */
     public @Nullable Preview preview(ProxyTarget target) {
-        PoolSnapshot candidates = usable;
-        if (candidates.size() == 0) {
-            return null;
-        }
-        int index = strategy instanceof BuiltInStrategies.RoundRobin rotation
-                ? rotation.peek(candidates)
-                : select(candidates, target);
-        PooledProxy chosen = candidates.get(index);
-        return new Preview(chosen.url(), timeout(chosen, candidates.size() > 1, List.of()), chosen.sslBundle());
+        PoolSnapshot snapshot = usable;
+        PooledProxy chosen = choose(snapshot, target, List.of(), true);
+        return chosen == null
+                ? null
+                : new Preview(chosen.url(), timeout(chosen, snapshot.size() > 1, List.of()), chosen.sslBundle());
     }
 
     /**
@@ -328,15 +354,6 @@ public final class ProxyPool {
      * @param sslBundle the SSL bundle for it, or null for the JVM's trust
      */
     public record Preview(ProxyUrl proxy, Duration timeout, @Nullable String sslBundle) {}
-
-    private int select(PoolSnapshot candidates, ProxyTarget target) {
-        int index = strategy.select(candidates, target);
-        if (index < 0 || index >= candidates.size()) {
-            throw new IllegalStateException("the strategy '" + settings.strategy() + "' chose number " + index + " of "
-                    + candidates.size() + " proxies");
-        }
-        return index;
-    }
 
     private Duration timeout(PooledProxy proxy, boolean othersLeft, Collection<ProxyUrl> tried) {
         boolean another = othersLeft && tried.size() + 1 < settings.maxAttempts();
@@ -368,24 +385,37 @@ public final class ProxyPool {
         }
         long now = nanoTime.getAsLong();
         synchronized (lock) {
-            return proxies.stream()
-                    .filter(proxy -> !tried.contains(proxy.url()))
-                    .sorted(Comparator.comparingLong(proxy -> outFor(proxy, now)))
-                    .filter(proxy -> proxy.tryLastResort(now))
-                    .findFirst()
-                    .<Grant>map(proxy -> new Use(proxy, target, proxy.timeout(), false))
-                    .orElseGet(() -> new Grant.None(Exhausted.PROXIES));
+            PooledProxy first = null;
+            for (PooledProxy proxy : proxies) {
+                if (!tried.contains(proxy.url())
+                        && proxy.sinceLastResort(now) >= LAST_RESORT_NANOS
+                        && (first == null || isBackBefore(proxy, first, target, now))) {
+                    first = proxy;
+                }
+            }
+            if (first == null) {
+                return new Grant.None(Exhausted.PROXIES);
+            }
+            first.lastResort(now);
+            return new Use(first, target, first.timeout(), false);
         }
     }
 
+    private boolean isBackBefore(PooledProxy proxy, PooledProxy other, ProxyTarget target, long now) {
+        int byTime = Long.compare(outFor(proxy, target, now), outFor(other, target, now));
+        // those of which nobody knows take turns
+        return byTime < 0 || (byTime == 0 && proxy.sinceLastResort(now) > other.sinceLastResort(now));
+    }
+
     /** How much longer a proxy is left out; those that checks hold down come last, since nobody knows. */
-    private static long outFor(PooledProxy proxy, long now) {
+    private long outFor(PooledProxy proxy, ProxyTarget target, long now) {
         if (proxy.isDown()) {
             return Long.MAX_VALUE;
         }
+        long paused = avoided.isEmpty() ? 0 : avoided.pausedFor(target, proxy.url(), now);
         return proxy.breaker().state() == ProxyBreaker.State.CLOSED
-                ? 0
-                : proxy.breaker().untilNanos() - now;
+                ? paused
+                : Math.max(paused, proxy.breaker().untilNanos() - now);
     }
 
     /** Whether a check decides when the proxy is back, so that no connection has to try it. */
@@ -447,6 +477,9 @@ public final class ProxyPool {
     void checkedBy(HealthCheck.Level level, CheckRequests requests) {
         checkRequests = requests;
         checkLevel = level;
+        synchronized (lock) {
+            scheduleProbe();
+        }
     }
 
     /** A check succeeded, or a connection that counts as one. */
@@ -481,6 +514,7 @@ public final class ProxyPool {
             ProxyBreaker breaker = proxy.breaker();
             if (breaker.state() != ProxyBreaker.State.CLOSED && now - breaker.untilNanos() >= 0) {
                 breaker.open(now);
+                scheduleProbe();
                 checkRequests.request(proxy, breaker.untilNanos() - now);
             }
             if (out && !proxy.isDown()) {
@@ -501,6 +535,9 @@ public final class ProxyPool {
     private void report(PooledProxy proxy, ProxyTarget target, boolean probe, Outcome outcome) {
         if (outcome instanceof Outcome.Succeeded) {
             proxy.worked(nanoTime.getAsLong());
+            if (!avoided.isEmpty()) {
+                avoided.reached(target, proxy.url());
+            }
             if (!proxy.isSpotless()) {
                 synchronized (lock) {
                     succeeded(proxy);
@@ -524,6 +561,8 @@ public final class ProxyPool {
         proxy.succeeded();
         if (wasOut) {
             publish();
+        }
+        if (wasOut && proxy.isUsable()) {
             log.info(
                     "pool {}: {} serves again, {} of {} proxies usable",
                     name,
@@ -535,6 +574,7 @@ public final class ProxyPool {
 
     private void failed(PooledProxy proxy, ProxyTarget target, boolean probe, Outcome.Failed failure) {
         long now = nanoTime.getAsLong();
+        avoid(proxy, target, failure, now);
         int count = count(proxy, target, failure, now);
         if (count == 0) {
             if (probe) {
@@ -562,6 +602,18 @@ public final class ProxyPool {
                     usable.size(),
                     proxies.size());
         }
+    }
+
+    /** What failed for this target need not fail for others. */
+    private void avoid(PooledProxy proxy, ProxyTarget target, Outcome.Failed failure, long now) {
+        if (failure.retryAfter() != null) {
+            avoided.pause(target, proxy.url(), failure.retryAfter(), now);
+        } else if (failure.blame() == Blame.POLICY || failure.blame() == Blame.AMBIGUOUS) {
+            avoided.prefer(target, proxy.url(), now);
+        } else {
+            return;
+        }
+        log.debug("pool {}: {} {}, others are preferred for {}", name, proxy.url(), failure.detail(), target);
     }
 
     /** A connection tried a proxy that was out, and failed for something that is not the proxy's own fault. */
@@ -606,7 +658,7 @@ public final class ProxyPool {
     private void publish() {
         List<PooledProxy> closed =
                 proxies.stream().filter(PooledProxy::isUsable).toList();
-        usable = new PoolSnapshot(closed, nanoTime);
+        usable = usable.only(closed);
         scheduleProbe();
         complete = closed.size() == proxies.size();
     }

@@ -1,5 +1,6 @@
 package io.egressproxy.routing;
 
+import io.egressproxy.ConnectionStage;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.Outcome;
@@ -18,13 +19,9 @@ import io.egressproxy.pool.ProxyPool.Exhausted;
 import io.egressproxy.routing.RouteTable.Route;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.ProxySettings;
-import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -36,21 +33,11 @@ import reactor.core.publisher.Mono;
 /** Decides for every connection, and hands out the leases that connections hold. Thread-safe. */
 public final class ProxyRouter {
     private static final Logger log = LoggerFactory.getLogger(ProxyRouter.class);
-    private static final long WARNING_INTERVAL_NANOS = Duration.ofMinutes(1).toNanos();
     private static final Direct DISABLED = new Direct(Reason.DISABLED);
 
     private final RouteTable routes;
-    private final LongSupplier nanoTime;
-    private final Map<ExchangeId, DirectWarnings> directWarnings = new ConcurrentHashMap<>();
-
-    private static final class DirectWarnings {
-        final AtomicLong count = new AtomicLong();
-        final AtomicLong lastWarned;
-
-        DirectWarnings(long longAgo) {
-            lastWarned = new AtomicLong(longAgo);
-        }
-    }
+    private final Throttle<ExchangeId> directWarnings;
+    private final Throttle<ProxyUrl> securityWarnings;
 
     /**
      * A router for these settings, with the built-in strategies only.
@@ -77,7 +64,8 @@ public final class ProxyRouter {
             Function<String, @Nullable ProxySelectionStrategy> strategies,
             LongSupplier nanoTime) {
         this.routes = new RouteTable(settings, strategies);
-        this.nanoTime = nanoTime;
+        this.directWarnings = new Throttle<>(nanoTime);
+        this.securityWarnings = new Throttle<>(nanoTime);
         if (settings.enabled()) {
             RouteSummary.log(settings, routes);
         }
@@ -198,22 +186,31 @@ public final class ProxyRouter {
 
     /** At most one line a minute for each exchange; ids without routes of their own never fall back under their name. */
     private void warnDirect(ProxyTarget target) {
-        long now = nanoTime.getAsLong();
-        DirectWarnings warnings = directWarnings.computeIfAbsent(
-                routes.settings().exchanges().containsKey(target.exchange()) ? target.exchange() : ExchangeId.DEFAULT,
-                ignored -> new DirectWarnings(now - WARNING_INTERVAL_NANOS));
-        warnings.count.incrementAndGet();
-        long last = warnings.lastWarned.get();
-        if (now - last >= WARNING_INTERVAL_NANOS && warnings.lastWarned.compareAndSet(last, now)) {
+        boolean known = routes.settings().exchanges().containsKey(target.exchange());
+        long count = directWarnings.occurred(known ? target.exchange() : ExchangeId.DEFAULT);
+        if (count > 0) {
             log.warn(
                     "{}: no proxy is left, connecting DIRECTLY since proxy.direct-fallback is always"
                             + " ({} such connection(s) since the last warning)",
                     target,
-                    warnings.count.getAndSet(0));
+                    count);
         }
     }
 
-    private static final class Lease implements ProxyLease {
+    /** Somebody may be listening in where a certificate is not the proxy's; at most one line a minute for each proxy. */
+    private void warnOfTls(ProxyTarget target, ProxyUrl proxy, Outcome.Failed failure) {
+        long count = securityWarnings.occurred(proxy);
+        if (count > 0) {
+            log.warn(
+                    "SECURITY: TLS with the proxy {} failed for {}: it {} ({} such failure(s) since the last warning)",
+                    proxy,
+                    target,
+                    failure.detail(),
+                    count);
+        }
+    }
+
+    private final class Lease implements ProxyLease {
         private final ProxyTarget target;
         private final ProxyDecision decision;
         private final ProxyPool.@Nullable Use use;
@@ -248,6 +245,11 @@ public final class ProxyRouter {
                 log.debug("{} {} ended: {}", target, decision, outcome);
                 if (use != null) {
                     use.close(outcome);
+                }
+                if (outcome instanceof Outcome.Failed failed
+                        && failed.stage() == ConnectionStage.TLS
+                        && decision instanceof UseProxy proxied) {
+                    warnOfTls(target, proxied.proxy(), failed);
                 }
             }
         }

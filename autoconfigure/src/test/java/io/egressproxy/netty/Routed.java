@@ -1,6 +1,7 @@
 package io.egressproxy.netty;
 
 import io.egressproxy.ConnectionType;
+import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.settings.ProxyEntry;
@@ -9,6 +10,8 @@ import io.egressproxy.testkit.ProxyLab;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import java.time.Duration;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import reactor.netty.http.Http2SslContextSpec;
 import reactor.netty.http.HttpProtocol;
 import reactor.netty.http.HttpResources;
@@ -27,14 +30,18 @@ final class Routed implements AutoCloseable {
     final ClientRoutes routes;
     final NettyProxyInjector injector;
 
-    private Routed(ProxyLab lab, ProxySettings settings, int maxConnections) {
+    private Routed(
+            ProxyLab lab,
+            ProxySettings settings,
+            Function<String, @Nullable ProxySelectionStrategy> strategies,
+            int maxConnections) {
         this.lab = lab;
         this.connections = ConnectionProvider.create("test", maxConnections);
         SslContext trust = lab.certificates().nettyClientContext();
         this.plain = HttpClient.create(connections)
                 .secure(spec -> spec.sslContext(trust))
                 .responseTimeout(PATIENCE);
-        ProxyRouter router = new ProxyRouter(settings);
+        ProxyRouter router = new ProxyRouter(settings, strategies);
         this.routes = new ClientRoutes(router, bundle -> trust, HttpResources.get());
         this.injector = new NettyProxyInjector(router, routes, this::plain, client -> {
             throw new IllegalStateException("no Spring here");
@@ -42,12 +49,18 @@ final class Routed implements AutoCloseable {
     }
 
     static Routed by(ProxyLab lab, ProxySettings settings) {
-        return new Routed(lab, settings, 200);
+        return by(lab, settings, name -> null);
+    }
+
+    /** With selection strategies of the test's own. */
+    static Routed by(
+            ProxyLab lab, ProxySettings settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
+        return new Routed(lab, settings, strategies, 200);
     }
 
     /** One connection for each target and route, so that reuse can be told from a second pool. */
     static Routed withOneConnection(ProxyLab lab, ProxySettings settings) {
-        return new Routed(lab, settings, 1);
+        return new Routed(lab, settings, name -> null, 1);
     }
 
     /** Every type of every exchange through one proxy; loopback is no exception. */

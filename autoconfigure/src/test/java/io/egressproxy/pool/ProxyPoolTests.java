@@ -40,6 +40,7 @@ class ProxyPoolTests {
     private static final Outcome SUCCESS = new Outcome.Succeeded(Duration.ofMillis(5));
     private static final Outcome REFUSED = failure(ConnectionStage.TCP, Blame.PROXY);
     private static final Outcome BLACK_HOLE = failure(ConnectionStage.HANDSHAKE, Blame.PROXY);
+    private static final Outcome AMBIGUOUS = failure(ConnectionStage.HANDSHAKE, Blame.AMBIGUOUS);
     private static final ProxyTarget TARGET = target("api.binance.com");
 
     private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 1_000); // the monotonic clock may overflow
@@ -83,6 +84,10 @@ class ProxyPoolTests {
 
     private ProxyPool pool(String strategy, int size) {
         return pool(entry(strategy, OnExhausted.LAST_RESORT, members(size)));
+    }
+
+    private static ProxyPool.Use use(ProxyPool pool, ProxyTarget target) {
+        return (ProxyPool.Use) pool.acquire(target, List.of());
     }
 
     private static ProxyPool.Use use(ProxyPool pool, ProxyUrl... tried) {
@@ -273,23 +278,154 @@ class ProxyPoolTests {
     @ValueSource(strings = {"POLICY", "TARGET", "LOCAL"})
     void whatIsNotTheProxysFaultNeverCounts(String blame) {
         ProxyPool pool = pool("round_robin", 4);
-        let(pool, "p1", failure(ConnectionStage.HANDSHAKE, Blame.valueOf(blame)), 20);
+        for (int i = 0; i < 80; i++) {
+            ProxyPool.Use use = use(pool, target("host" + i));
+            boolean failing = use.proxy().host().equals("p1");
+            use.close(failing ? failure(ConnectionStage.HANDSHAKE, Blame.valueOf(blame)) : SUCCESS);
+        }
         assertThat(hosts(pool, 4)).contains("p1");
     }
 
     @Test
     void whatMayBeTheTargetsFaultCountsOnceThreeTargetsShowIt() {
         ProxyPool pool = pool(entry("first", OnExhausted.FAIL, members(4)), (candidates, target) -> 0);
-        Outcome ambiguous = failure(ConnectionStage.HANDSHAKE, Blame.AMBIGUOUS);
-        for (int i = 0; i < 20; i++) {
-            ((ProxyPool.Use) pool.acquire(target("one"), List.of())).close(ambiguous);
-            ((ProxyPool.Use) pool.acquire(target("two"), List.of())).close(ambiguous);
+        for (int i = 0; i < 10; i++) {
+            use(pool, target("one")).close(AMBIGUOUS);
+            use(pool, target("two")).close(AMBIGUOUS);
+            pass(Duration.ofSeconds(10));
         }
         assertThat(use(pool).proxy().host()).as("two targets prove nothing").isEqualTo("p0");
-        for (int i = 0; i < 9; i++) {
-            ((ProxyPool.Use) pool.acquire(target("host" + i), List.of())).close(ambiguous);
+        for (String host : List.of("three", "four")) {
+            use(pool, target(host)).close(AMBIGUOUS);
+            assertThat(use(pool).proxy().host()).as("after " + host).isEqualTo("p0");
         }
-        assertThat(use(pool).proxy().host()).as("three times three do").isEqualTo("p1");
+        use(pool, target("five")).close(AMBIGUOUS);
+        assertThat(use(pool).proxy().host())
+                .as("three failures counted: of the third target and the two after it")
+                .isEqualTo("p1");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"POLICY", "AMBIGUOUS"})
+    void aProxyThatFailedForATargetIsNotAskedForItForAWhile(String blame) {
+        ProxyPool pool = pool("round_robin", 3);
+        use(pool).close(failure(ConnectionStage.HANDSHAKE, Blame.valueOf(blame)));
+        assertThat(hosts(pool, 6)).containsExactly("p1", "p2", "p1", "p2", "p1", "p2");
+        assertThat(pool.preview(TARGET).proxy().host()).isEqualTo("p1");
+        assertThat(IntStream.range(0, 6)
+                        .mapToObj(i -> use(pool, target("another")).proxy().host()))
+                .contains("p0");
+        pass(Duration.ofSeconds(10));
+        assertThat(hosts(pool, 3)).contains("p0");
+    }
+
+    @Test
+    void ifAllHaveFailedForATargetTheyAreTriedAllTheSame() {
+        ProxyPool pool = pool(entry("round_robin", OnExhausted.FAIL, members(3)));
+        List<String> tried = new ArrayList<>();
+        for (int i = 0; i < 20; i++) {
+            ProxyPool.Use use = use(pool);
+            tried.add(use.proxy().host());
+            use.close(failure(ConnectionStage.HANDSHAKE, Blame.POLICY));
+        }
+        assertThat(tried.subList(0, 3)).containsExactlyInAnyOrder("p0", "p1", "p2");
+        assertThat(tried.subList(17, 20)).containsExactlyInAnyOrder("p0", "p1", "p2");
+    }
+
+    @Test
+    void aProxyThatSaysWhenToComeAgainIsNotAskedForThisTargetBefore() {
+        ProxyPool pool = pool(entry("round_robin", OnExhausted.FAIL, members(2)));
+        Outcome tooMany = new Outcome.Failed(ConnectionStage.HANDSHAKE, Blame.POLICY, "429", Duration.ofSeconds(30));
+        use(pool).close(tooMany);
+        pass(Duration.ofSeconds(20));
+        assertThat(hosts(pool, 4)).containsOnly("p1");
+        use(pool).close(tooMany);
+        assertThat(pool.acquire(TARGET, List.of()))
+                .as("even if no other is left")
+                .isEqualTo(new ProxyPool.Grant.None(ProxyPool.Exhausted.PROXIES));
+        assertThat(use(pool, target("another"))).isNotNull();
+        pass(Duration.ofSeconds(10));
+        assertThat(hosts(pool, 2)).containsOnly("p0");
+        pass(Duration.ofSeconds(20));
+        assertThat(hosts(pool, 2)).containsExactlyInAnyOrder("p0", "p1");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"round_robin", "random", "least_connections"})
+    void theShareOfAFailingProxyIsSpreadOverTheOthers(String strategy) {
+        ProxyPool pool = pool(withoutBreaker(entry(strategy, OnExhausted.FAIL, members(5))));
+        Map<String, Integer> served = new HashMap<>();
+        for (int i = 0; i < 10_000; i++) {
+            pass(Duration.ofMillis(100)); // ten further attempts a second are in the budget
+            ProxyPool.Use use = use(pool);
+            if (use.proxy().host().equals("p2")) {
+                use.close(REFUSED);
+                use = use(pool, use.proxy());
+            }
+            served.merge(use.proxy().host(), 1, Integer::sum);
+            use.close(SUCCESS);
+        }
+        assertThat(served).hasSize(4);
+        assertThat(served.values()).allSatisfy(count -> assertThat((double) count)
+                .isCloseTo(2_500, within(strategy.equals("round_robin") ? 25.0 : 250.0)));
+    }
+
+    private static ProxyEntry withoutBreaker(ProxyEntry entry) {
+        return new ProxyEntry(
+                null,
+                20,
+                false,
+                null,
+                entry.pool(),
+                null,
+                entry.strategy(),
+                3,
+                Duration.ofSeconds(5),
+                entry.onExhausted(),
+                entry.healthCheck(),
+                new CircuitBreakerSettings(false, 3, Duration.ofSeconds(5), Duration.ofMinutes(5), 50));
+    }
+
+    @Test
+    void aProxyThatIsOutMissesItsTurnsAndTheOthersKeepTheirWeights() {
+        ProxyPool pool = pool(entry(
+                "round_robin", OnExhausted.FAIL, List.of(member(0, 1), member(1, 5), member(2, 2), member(3, 1))));
+        let(pool, "p1", REFUSED, 3);
+        List<String> hosts = hosts(pool, 400);
+        assertThat(hosts).filteredOn("p0"::equals).hasSizeBetween(99, 101);
+        assertThat(hosts).filteredOn("p2"::equals).hasSizeBetween(199, 201);
+        assertThat(hosts).filteredOn("p3"::equals).hasSizeBetween(99, 101);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {3, 300})
+    void leastConnectionsRespectsWeightsOfIdleAndOfBusyPools(int size) {
+        List<PoolMember> members = IntStream.range(0, size)
+                .mapToObj(i -> member(i, i % 3 == 0 ? 2 : 1))
+                .toList();
+        ProxyPool idle = pool(entry("least_connections", OnExhausted.FAIL, members));
+        long heavy = hosts(idle, size * 40).stream()
+                .filter(host -> Integer.parseInt(host.substring(1)) % 3 == 0)
+                .count();
+        assertThat(heavy / (size * 40.0)).isCloseTo(0.5, within(0.05));
+        ProxyPool busy = pool(entry("least_connections", OnExhausted.FAIL, members));
+        long heavyConnections = IntStream.range(0, size * 40)
+                .mapToObj(i -> use(busy).proxy().host())
+                .filter(host -> Integer.parseInt(host.substring(1)) % 3 == 0)
+                .count();
+        assertThat(heavyConnections / (size * 40.0)).isCloseTo(0.5, within(0.05));
+    }
+
+    @Test
+    void whileAllAreHeldDownByChecksTheyAreTriedInTurn() {
+        ProxyPool pool = pool("round_robin", 3);
+        pool.members().forEach(proxy -> pool.checkFailed(proxy, true, "refused"));
+        List<String> tried = new ArrayList<>();
+        for (int i = 0; i < 6; i++) {
+            tried.add(use(pool).proxy().host());
+            pass(Duration.ofSeconds(1));
+        }
+        assertThat(tried).containsExactly("p0", "p1", "p2", "p0", "p1", "p2");
     }
 
     private ProxyPool pool(ProxyEntry entry, ProxySelectionStrategy strategy) {
@@ -372,6 +508,7 @@ class ProxyPoolTests {
         let(pool, "p1", REFUSED, 3);
         pass(Duration.ofSeconds(5));
         use(pool).close(failure(ConnectionStage.HANDSHAKE, Blame.POLICY));
+        pass(Duration.ofSeconds(10));
         assertThat(hosts(pool, 4)).contains("p1");
     }
 

@@ -37,7 +37,14 @@ public enum ProxyKind {
     /** Not for matrices: a TLS front whose certificate names another host. */
     WRONG_HOST_CERTIFICATE("haproxy", "https", 17, "wrong host certificate"),
     /** Not for matrices: a TLS front whose certificate comes from an authority nobody trusts. */
-    UNTRUSTED_CERTIFICATE("haproxy", "https", 18, "untrusted certificate");
+    UNTRUSTED_CERTIFICATE("haproxy", "https", 18, "untrusted certificate"),
+
+    /** Not for matrices, since they are all alike: five for a pool, see {@link ProxyLab#poolOfFive()}. */
+    POOL_1("microsocks", "socks5", 21, "1 of a pool"),
+    POOL_2("microsocks", "socks5", 22, "2 of a pool"),
+    POOL_3("microsocks", "socks5", 23, "3 of a pool"),
+    POOL_4("microsocks", "socks5", 24, "4 of a pool"),
+    POOL_5("microsocks", "socks5", 25, "5 of a pool");
 
     private final String program;
     private final String scheme;

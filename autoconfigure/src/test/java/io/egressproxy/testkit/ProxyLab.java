@@ -73,6 +73,13 @@ public final class ProxyLab implements ExtensionContext.Store.CloseableResource 
         return select(kind -> Set.of(schemes).contains(kind.scheme()));
     }
 
+    /** Five microsocks that differ in port and egress address only. */
+    public List<RunningProxy> poolOfFive() {
+        return Stream.of(ProxyKind.POOL_1, ProxyKind.POOL_2, ProxyKind.POOL_3, ProxyKind.POOL_4, ProxyKind.POOL_5)
+                .map(this::proxy)
+                .toList();
+    }
+
     /** Those of {@link #allKinds()} that demand credentials. */
     public List<RunningProxy> allKindsWithCredentials() {
         return select(kind -> kind.credentials().isPresent());
@@ -168,7 +175,8 @@ public final class ProxyLab implements ExtensionContext.Store.CloseableResource 
 
     private Setup setup(ProxyKind kind) {
         return switch (kind) {
-            case MICROSOCKS_SOCKS5, MICROSOCKS_SOCKS5_CREDENTIALS -> programs.microsocks();
+            case MICROSOCKS_SOCKS5, MICROSOCKS_SOCKS5_CREDENTIALS, POOL_1, POOL_2, POOL_3, POOL_4, POOL_5 ->
+                programs.microsocks();
             case DANTE_SOCKS5, DANTE_SOCKS5_CREDENTIALS -> programs.dante("socks_v5");
             case DANTE_SOCKS4 -> programs.dante("socks_v4");
             case V2RAY_SOCKS4A -> programs.v2raySocks();

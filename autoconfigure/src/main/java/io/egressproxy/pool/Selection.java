@@ -1,0 +1,207 @@
+package io.egressproxy.pool;
+
+import io.egressproxy.ProxySelectionStrategy;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import java.util.Collection;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a pool chooses among its usable proxies. Each pool has an instance of its own, since a rotation is a matter of one pool.
+ * Thread-safe; the built-in ones allocate nothing, and what some proxies are left out for a connection costs them a few more
+ * draws, not a copy of the pool.
+ */
+abstract class Selection {
+    /** Up to so many proxies the least busy is found by looking at all of them. */
+    private static final int EXACT_UP_TO = 128;
+
+    /** After so many draws that hit proxies left out, the next one in the list that is not left out is taken. */
+    private static final int MOST_DRAWS = 64;
+
+    /**
+     * Chooses a proxy.
+     *
+     * @param usable the usable proxies of the pool
+     * @param leftOut those that this connection must not get
+     * @param target where it goes
+     * @return a proxy, or null if all usable ones are left out
+     */
+    abstract @Nullable PooledProxy select(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target);
+
+    /** What {@link #select} would choose now; turns no rotation. */
+    @Nullable
+    PooledProxy preview(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
+        return select(usable, leftOut, target);
+    }
+
+    /** The built-in strategy of that name, or null. */
+    static @Nullable Selection builtIn(String name) {
+        return switch (name) {
+            case "round_robin", "round-robin" -> new RoundRobin();
+            case "random" -> new Random();
+            case "least_connections", "least-connections" -> new LeastConnections();
+            default -> null;
+        };
+    }
+
+    /** By a strategy of the application's own. */
+    static Selection by(String name, ProxySelectionStrategy strategy) {
+        return new Own(name, strategy);
+    }
+
+    /** The first of the list, from a turn on, that is usable and not left out. */
+    private static @Nullable PooledProxy next(PoolSnapshot usable, Collection<ProxyUrl> leftOut, long turn) {
+        int size = usable.size();
+        for (int i = 0; i < size; i++) {
+            PooledProxy proxy = usable.get((int) ((turn + i) % size));
+            if (!leftOut.contains(proxy.url())) {
+                return proxy;
+            }
+        }
+        return null;
+    }
+
+    /**
+     * One after the other, starting with the first. Connections that must not get some of the proxies go by a rotation of their
+     * own: in a shared one the proxy after a failing one would get its share as well.
+     */
+    private static final class RoundRobin extends Selection {
+        private final AtomicLong turn = new AtomicLong();
+        private final AtomicLong turnOfLimited = new AtomicLong();
+
+        @Override
+        @Nullable
+        PooledProxy select(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
+            AtomicLong rotation = leftOut.isEmpty() ? turn : turnOfLimited;
+            long drawn = 0;
+            for (int i = 0; i < MOST_DRAWS; i++) {
+                drawn = rotation.getAndIncrement() & Long.MAX_VALUE;
+                PooledProxy proxy = usable.turn(drawn);
+                if (proxy != null && !leftOut.contains(proxy.url())) {
+                    return proxy;
+                }
+            }
+            return next(usable, leftOut, drawn);
+        }
+
+        @Override
+        @Nullable
+        PooledProxy preview(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
+            long drawn = leftOut.isEmpty() ? turn.get() : turnOfLimited.get();
+            for (int i = 0; i < MOST_DRAWS; i++) {
+                PooledProxy proxy = usable.turn((drawn + i) & Long.MAX_VALUE);
+                if (proxy != null && !leftOut.contains(proxy.url())) {
+                    return proxy;
+                }
+            }
+            return next(usable, leftOut, (drawn + MOST_DRAWS - 1) & Long.MAX_VALUE);
+        }
+    }
+
+    /** Any, by weight. */
+    private static final class Random extends Selection {
+        @Override
+        @Nullable
+        PooledProxy select(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
+            return draw(usable, leftOut, null);
+        }
+
+        /** At random by weight, but not {@code other}. */
+        static @Nullable PooledProxy draw(
+                PoolSnapshot usable, Collection<ProxyUrl> leftOut, @Nullable PooledProxy other) {
+            ThreadLocalRandom random = ThreadLocalRandom.current();
+            for (int i = 0; i < MOST_DRAWS; i++) {
+                PooledProxy proxy = usable.turn(random.nextInt(usable.turns()));
+                if (proxy != null && proxy != other && !leftOut.contains(proxy.url())) {
+                    return proxy;
+                }
+            }
+            return next(usable, leftOut, random.nextInt(usable.size()));
+        }
+    }
+
+    /**
+     * The one with the fewest connections for its weight: up to 128 proxies of all, above that of two drawn by weight, which
+     * spreads almost as well at no cost (the power of two choices). Those that are equally busy come in rotation.
+     */
+    private static final class LeastConnections extends Selection {
+        private final AtomicLong turn = new AtomicLong();
+
+        @Override
+        @Nullable
+        PooledProxy select(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
+            return usable.size() > EXACT_UP_TO
+                    ? lessBusyOfTwo(usable, leftOut)
+                    : leastBusy(usable, leftOut, turn.getAndIncrement() & Long.MAX_VALUE);
+        }
+
+        private static @Nullable PooledProxy leastBusy(PoolSnapshot usable, Collection<ProxyUrl> leftOut, long turn) {
+            long now = usable.now();
+            boolean weighted = usable.isWeighted();
+            PooledProxy first = usable.turn(turn);
+            PooledProxy best = first != null && leftOut.contains(first.url()) ? null : first;
+            int bestLoad = best == null ? Integer.MAX_VALUE : best.load(now);
+            if (bestLoad == 0) {
+                return best;
+            }
+            int ties = 0;
+            for (int i = 0; i < usable.size(); i++) {
+                PooledProxy proxy = usable.get(i);
+                int load = proxy.load(now);
+                double less =
+                        best == null || !weighted ? bestLoad - load : bestLoad * proxy.weight() - load * best.weight();
+                if (less < 0 || proxy == best || (!leftOut.isEmpty() && leftOut.contains(proxy.url()))) {
+                    continue;
+                }
+                if (less > 0) {
+                    ties = 1;
+                } else if (best == first) {
+                    continue; // it is its turn
+                } else if (ThreadLocalRandom.current().nextInt(++ties) > 0) {
+                    continue; // each of a tie is as likely; the next in the list would get the share of those before it
+                }
+                best = proxy;
+                bestLoad = load;
+            }
+            return best;
+        }
+
+        private static @Nullable PooledProxy lessBusyOfTwo(PoolSnapshot usable, Collection<ProxyUrl> leftOut) {
+            PooledProxy one = Random.draw(usable, leftOut, null);
+            PooledProxy other = Random.draw(usable, leftOut, one);
+            if (one == null || other == null) {
+                return one;
+            }
+            long now = usable.now();
+            return one.load(now) * other.weight() <= other.load(now) * one.weight() ? one : other;
+        }
+    }
+
+    /** As the application says, among those that are not left out. */
+    private static final class Own extends Selection {
+        private final String name;
+        private final ProxySelectionStrategy strategy;
+
+        Own(String name, ProxySelectionStrategy strategy) {
+            this.name = name;
+            this.strategy = strategy;
+        }
+
+        @Override
+        @Nullable
+        PooledProxy select(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
+            PoolSnapshot candidates = leftOut.isEmpty() ? usable : usable.without(leftOut);
+            if (candidates.size() == 0) {
+                return null;
+            }
+            int index = strategy.select(candidates, target);
+            if (index < 0 || index >= candidates.size()) {
+                throw new IllegalStateException(
+                        "the strategy '" + name + "' chose number " + index + " of " + candidates.size() + " proxies");
+            }
+            return candidates.get(index);
+        }
+    }
+}
