@@ -4,7 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 import static org.awaitility.Awaitility.await;
 
+import io.egressproxy.HealthCheck;
+import io.egressproxy.ProxyUrl;
 import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
+import io.egressproxy.netty.NettyHealthChecks;
 import io.egressproxy.testkit.Faults;
 import io.egressproxy.testkit.FaultyProxy;
 import io.egressproxy.testkit.ProxyLab;
@@ -15,6 +18,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -35,7 +39,9 @@ import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import org.springframework.context.ApplicationContext;
 import org.springframework.http.HttpHeaders;
 import org.springframework.web.reactive.function.client.WebClient;
+import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 
 /** An application with a pool of real proxies, and nothing in its code about them. */
 @ExtendWith(ProxyLab.Extension.class)
@@ -167,10 +173,49 @@ class PoolAcceptanceTests {
         }
     }
 
+    @Test
+    void underFullTrafficNoneOfTenThousandChecksOfHealthyProxiesFails() {
+        withPool("round_robin", proxies.stream().map(RunningProxy::url)).run(context -> {
+            HealthCheck handshake = Objects.requireNonNull(
+                    context.getBean(NettyHealthChecks.class).byMethod().get("handshake"));
+            List<HealthCheck.Request> requests = proxies.stream()
+                    .map(proxy -> new HealthCheck.Request(
+                            ProxyUrl.parse(proxy.url()), null, null, "200-299", Duration.ofSeconds(5)))
+                    .toList();
+            LongAdder answered = new LongAdder();
+            LongAdder checked = new LongAdder();
+            Disposable traffic = whoami(context, Integer.MAX_VALUE, 100)
+                    .doOnNext(peer -> answered.increment())
+                    .subscribe();
+            List<Throwable> failures = Flux.range(0, 10_000)
+                    .flatMap(
+                            i -> Mono.defer(() -> handshake.check(requests.get(i % requests.size())))
+                                    .timeout(Duration.ofSeconds(5))
+                                    .doOnSuccess(done -> checked.increment())
+                                    .then(Mono.<Throwable>empty())
+                                    .onErrorResume(Mono::just),
+                            16)
+                    .collectList()
+                    .block(PATIENCE);
+            long served = answered.sum();
+            traffic.dispose();
+            log.info("{} checks of healthy proxies under {} requests: failures {}", checked, served, failures);
+            assertThat(failures).isEmpty();
+            assertThat(checked.sum()).isEqualTo(10_000);
+            assertThat(served).as("it was under traffic").isGreaterThan(1_000);
+        });
+    }
+
     /** Opens connections, and counts them by the address that the target saw. */
     private Map<String, Long> open(ApplicationContext context, int connections, int atOnce) {
+        return Objects.requireNonNull(whoami(context, connections, atOnce)
+                .collect(Collectors.groupingBy(Function.identity(), Collectors.counting()))
+                .block(PATIENCE));
+    }
+
+    private Flux<String> whoami(ApplicationContext context, int connections, int atOnce) {
         WebClient client = context.getBean(WebClient.Builder.class).build();
-        return Objects.requireNonNull(Flux.range(0, connections)
+        return Flux.range(0, connections)
                 .flatMap(
                         i -> client.get()
                                 .uri(target.url("http", "/whoami"))
@@ -178,8 +223,6 @@ class PoolAcceptanceTests {
                                 .retrieve()
                                 .bodyToMono(String.class)
                                 .map(SteadyLoad::peer),
-                        atOnce)
-                .collect(Collectors.groupingBy(Function.identity(), Collectors.counting()))
-                .block(PATIENCE));
+                        atOnce);
     }
 }
