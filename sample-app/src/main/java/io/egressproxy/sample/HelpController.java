@@ -15,10 +15,11 @@ final class HelpController {
 
                 GET  /feeds                        every feed: last price, the proxy that the target saw, state, last error
                 GET  /local-proxies                the proxies in this JVM (not in profile own)
-                POST /local-proxies/{name}/stop    stop one and close its connections: its feeds fail, none goes direct
-                POST /local-proxies/{name}/start   start it again: its feeds heal
+                POST /local-proxies/{name}/stop    stop one and close its connections: coinbase goes on through another
+                                                   of its pool, a feed of binance fails, none goes direct
+                POST /local-proxies/{name}/start   start it again: it is used again, by itself
 
-                {name} is socks5-local or http-local. For example:
+                {name} is socks5-local, http-local or socks5-local-2. For example:
                   curl -X POST localhost:8080/local-proxies/socks5-local/stop
                 """;
     }

@@ -21,6 +21,7 @@ class ProfileTests {
     private final int exchangePort = TestSocketUtils.findAvailableTcpPort();
     private final int socks5Port = TestSocketUtils.findAvailableTcpPort();
     private final int httpPort = TestSocketUtils.findAvailableTcpPort();
+    private final int secondSocks5Port = TestSocketUtils.findAvailableTcpPort();
 
     @TempDir
     private Path directory;
@@ -31,6 +32,7 @@ class ProfileTests {
                 "--spring.profiles.active=worker",
                 "--sample.local-exchange.port=" + exchangePort,
                 "--sample.local-proxies.socks5-port=" + socks5Port,
+                "--sample.local-proxies.second-socks5-port=" + secondSocks5Port,
                 "--sample.local-proxies.http-port=" + httpPort);
     }
 
@@ -48,7 +50,8 @@ class ProfileTests {
             awaitTicks(worker, "binance");
 
             assertThat(worker.output())
-                    .containsPattern("coinbase +http +BTC-USDT \\S+  via proxy \"socks5-local\"")
+                    .containsPattern(
+                            "coinbase +http +BTC-USDT \\S+  via proxy \"(socks5-local|http-local|socks5-local-2)\"")
                     .doesNotContain("Netty started on port")
                     .doesNotContain("via DIRECT")
                     .doesNotContain("s3cret");

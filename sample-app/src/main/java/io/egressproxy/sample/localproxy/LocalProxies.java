@@ -9,7 +9,7 @@ import org.springframework.context.annotation.Profile;
 import org.springframework.stereotype.Component;
 import reactor.netty.resources.LoopResources;
 
-/** Both local proxies, started before anything that uses them and closed with the application. */
+/** The local proxies, started before anything that uses them and closed with the application. */
 @Component
 @Profile("!own")
 final class LocalProxies implements SmartLifecycle, DisposableBean {
@@ -25,7 +25,13 @@ final class LocalProxies implements SmartLifecycle, DisposableBean {
         proxies = List.of(
                 LocalProxy.socks5(
                         "socks5-local", properties.socks5Port(), properties.socks5Credentials(), loops, outgoingPorts),
-                LocalProxy.http("http-local", properties.httpPort(), loops, outgoingPorts));
+                LocalProxy.http("http-local", properties.httpPort(), loops, outgoingPorts),
+                LocalProxy.socks5(
+                        "socks5-local-2",
+                        properties.secondSocks5Port(),
+                        properties.socks5Credentials(),
+                        loops,
+                        outgoingPorts));
     }
 
     List<LocalProxy> all() {

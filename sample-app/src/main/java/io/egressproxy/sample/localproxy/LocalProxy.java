@@ -106,8 +106,13 @@ final class LocalProxy {
                 .awaitUninterruptibly();
         if (!bound.isSuccess()) {
             throw new IllegalStateException(
-                    "Local proxy %s cannot listen on port %d; choose another one with sample.local-proxies.%s-port"
-                            .formatted(name, port, scheme),
+                    "Local proxy %s cannot listen on port %d; choose another one with %s"
+                            .formatted(
+                                    name,
+                                    port,
+                                    scheme.equals("http")
+                                            ? "sample.local-proxies.http-port"
+                                            : "sample.local-proxies.socks5-port or .second-socks5-port"),
                     bound.cause());
         }
         group.add(bound.channel());
