@@ -49,9 +49,9 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
      *
      * @param proxy the proxy
      * @param addresses those left, at least one
-     * @param deadlineNanos when the time for the proxy as a whole is up, by {@link System#nanoTime()}
+     * @param leftNanos what is left of the time for the proxy as a whole, not counting that of others tried in between
      */
-    record PartlyTried(ProxyUrl proxy, List<InetSocketAddress> addresses, long deadlineNanos) {}
+    record PartlyTried(ProxyUrl proxy, List<InetSocketAddress> addresses, long leftNanos) {}
 
     private final InetSocketAddress target;
     private final List<ProxyUrl> tried = new ArrayList<>();

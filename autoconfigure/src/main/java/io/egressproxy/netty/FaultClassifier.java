@@ -33,6 +33,8 @@ final class FaultClassifier {
     private static final Pattern SOCKS_STATUS = Pattern.compile("status: \\S*\\((-?\\d+)\\)");
     private static final Duration LEAST_PAUSE = Duration.ofSeconds(1);
     private static final Duration MOST_PAUSE = Duration.ofMinutes(5);
+    private static final String UNFINISHED = "did not finish the handshake in time";
+    private static final String ANSWERED_THEN_CLOSED = "answered, and closed the connection during the handshake";
     private static final String CHECK_CREDENTIALS = "check the user name and password in its URL";
     private static final String CHECK_RUNNING = "check that it is running and reachable from this machine";
     private static final String CHECK_SCHEME = "check the scheme and the port of its URL";
@@ -55,7 +57,7 @@ final class FaultClassifier {
         }
         if (text.contains("too many open files") || text.contains("cannot assign requested address")) {
             return new ProxyFault(
-                    ConnectionStage.TCP,
+                    ConnectionStage.SELECT,
                     Blame.LOCAL,
                     "was not tried: this machine has no socket left",
                     "raise the limit of open files, or open fewer connections");
@@ -130,7 +132,7 @@ final class FaultClassifier {
         }
         if (has(cause, TimeoutException.class)) {
             return answered
-                    ? handshake(Blame.AMBIGUOUS, "did not finish the handshake in time", CHECK_TARGET)
+                    ? handshake(Blame.AMBIGUOUS, UNFINISHED, CHECK_TARGET)
                     : handshake(Blame.PROXY, "accepted the connection, but did not answer in time", CHECK_RUNNING);
         }
         if (has(cause, SSLException.class)) { // TLS 1.3 rejects a client's certificate after its handshake
@@ -150,17 +152,26 @@ final class FaultClassifier {
                 return scheme == ProxyUrl.Scheme.SOCKS5 ? socks5(code) : socks4(code);
             }
         }
-        return handshake(Blame.AMBIGUOUS, "closed the connection during the handshake", "see the proxy's own log");
+        return handshake(
+                Blame.AMBIGUOUS,
+                answered ? ANSWERED_THEN_CLOSED : "closed the connection during the handshake",
+                "see the proxy's own log");
     }
 
-    /** Whether a failure is the proxy's own refusal, in its protocol. */
+    /** Whether a failure is the proxy's own refusal, in its protocol; 3xx is the answer of a web server, or of a portal. */
     static boolean isAnswer(Throwable failure) {
         return causes(failure)
-                .anyMatch(cause -> cause instanceof HttpConnectHandler.RefusedException
+                .anyMatch(cause -> (cause instanceof HttpConnectHandler.RefusedException refused
+                                && refused.status().code() >= 400)
                         || (cause instanceof ProxyConnectException
                                 && SOCKS_STATUS
                                         .matcher(String.valueOf(cause.getMessage()))
                                         .find()));
+    }
+
+    /** Whether a proxy has begun to answer, and then has not gone on. */
+    static boolean hasBegunToAnswer(String detail) {
+        return detail.equals(UNFINISHED) || detail.equals(ANSWERED_THEN_CLOSED);
     }
 
     private static ProxyFault connect(HttpConnectHandler.RefusedException refused) {

@@ -15,6 +15,7 @@ import io.egressproxy.ProxyUrl;
 import io.netty.util.NetUtil;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
@@ -123,12 +124,18 @@ public final class NettyHealthChecks implements AutoCloseable {
     }
 
     private static boolean answered(ProxyConnectionException failure) {
-        ProxyConnectionException.Attempt attempt =
-                failure.attempts().isEmpty() ? null : failure.attempts().get(0);
-        boolean refusal = attempt != null
-                && attempt.stage() == ConnectionStage.HANDSHAKE
-                && (attempt.blame() == Blame.POLICY || attempt.blame() == Blame.AMBIGUOUS);
-        return refusal && FaultClassifier.isAnswer(failure);
+        if (failure.attempts().isEmpty()) {
+            return false;
+        }
+        ProxyConnectionException.Attempt attempt = failure.attempts().get(0);
+        if (attempt.stage() != ConnectionStage.HANDSHAKE || attempt.blame() == Blame.CREDENTIALS) {
+            return false;
+        }
+        // a SOCKS 5 proxy has agreed on the method and taken our credentials before it hears of any target
+        return FaultClassifier.isAnswer(failure)
+                || (attempt.proxy().scheme() == ProxyUrl.Scheme.SOCKS5
+                        && attempt.blame() == Blame.AMBIGUOUS
+                        && FaultClassifier.hasBegunToAnswer(attempt.detail()));
     }
 
     private Mono<Void> http(HealthCheck.Request request) {
@@ -177,8 +184,9 @@ public final class NettyHealthChecks implements AutoCloseable {
     }
 
     private ChannelRoute route(HealthCheck.Request request) {
-        UseProxy use =
-                new UseProxy(request.proxy(), request.timeout(), request.sslBundle(), ProxyDecision.Source.DEFAULT);
+        // a little less than the check as a whole has, so that it can be told how far the proxy came
+        Duration timeout = request.timeout().multipliedBy(9).dividedBy(10);
+        UseProxy use = new UseProxy(request.proxy(), timeout, request.sslBundle(), ProxyDecision.Source.DEFAULT);
         return new ChannelRoute(new OneProxy(use), names, tls, new ProxyChannels(), 0);
     }
 

@@ -186,7 +186,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
             UseProxy use) {
         stage = ConnectionStage.TCP;
         ConnectionPlan.PartlyTried begun = connection.takePartlyTried(use.proxy());
-        long deadlineNanos = begun == null ? startNanos + use.timeout().toNanos() : begun.deadlineNanos();
+        long deadlineNanos = startNanos + (begun == null ? use.timeout().toNanos() : begun.leftNanos());
         deadline = ctx.executor()
                 .schedule(
                         () -> proxyFailed(ctx, use, new TimeoutException("time for the proxy is up")),
@@ -210,7 +210,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
                         connection,
                         wanted,
                         use,
-                        new ConnectionPlan.PartlyTried(proxy, addresses, deadlineNanos));
+                        new ConnectionPlan.PartlyTried(proxy, addresses, deadlineNanos - System.nanoTime()));
             }
         });
     }
@@ -257,7 +257,8 @@ final class RoutingHandler extends ChannelDuplexHandler {
         }
         // the proxy's limit rules, also where the client's own for plain connections is shorter or longer; each address
         // that is left gets its share of it
-        long leftMillis = TimeUnit.NANOSECONDS.toMillis(proxy.deadlineNanos() - System.nanoTime());
+        long attemptNanos = System.nanoTime();
+        long leftMillis = TimeUnit.NANOSECONDS.toMillis(proxy.leftNanos());
         ctx.channel().config().setConnectTimeoutMillis((int)
                 Math.max(1, addresses.size() > 1 ? leftMillis / addresses.size() : leftMillis + 1_000));
         ChannelPromise tcp = ctx.newPromise();
@@ -270,7 +271,9 @@ final class RoutingHandler extends ChannelDuplexHandler {
                 }
             } else if (addresses.size() > 1 && !closedHere && state == State.CONNECTING) {
                 connection.partlyTried(new ConnectionPlan.PartlyTried(
-                        use.proxy(), addresses.subList(1, addresses.size()), proxy.deadlineNanos()));
+                        use.proxy(),
+                        addresses.subList(1, addresses.size()),
+                        proxy.leftNanos() - (System.nanoTime() - attemptNanos)));
                 if (lease != null) {
                     lease.close(new Outcome.Cancelled());
                 }

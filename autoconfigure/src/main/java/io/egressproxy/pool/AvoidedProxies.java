@@ -3,11 +3,11 @@ package io.egressproxy.pool;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.List;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -22,7 +22,8 @@ final class AvoidedProxies {
     private static final Duration PREFERENCE = Duration.ofSeconds(5);
 
     private static final int MOST_TARGETS = 1_000;
-    private static final int MOST_PROXIES = 50;
+    private static final int MOST_PREFERRED = 50;
+    private static final int MOST_DEMANDED = 1_000;
 
     /**
      * @param untilNanos when it ends
@@ -55,7 +56,7 @@ final class AvoidedProxies {
         }
         targets.compute(target, (key, pauses) -> {
             Map<ProxyUrl, Pause> longer = pauses == null ? new HashMap<>() : new HashMap<>(without(pauses, nowNanos));
-            if (longer.size() < MOST_PROXIES || pause.demanded()) { // so many that it is the target
+            if (longer.size() < (pause.demanded() ? MOST_DEMANDED : MOST_PREFERRED)) { // so many that it is the target
                 longer.put(proxy, pause);
             }
             return Map.copyOf(longer);
@@ -88,13 +89,13 @@ final class AvoidedProxies {
         if (pauses == null) {
             return tried;
         }
-        List<ProxyUrl> leftOut = null;
+        Set<ProxyUrl> leftOut = null;
         boolean expired = true;
         for (Map.Entry<ProxyUrl, Pause> entry : pauses.entrySet()) {
             boolean counts = entry.getValue().untilNanos() - nowNanos > 0;
             expired &= !counts;
             if (counts && (entry.getValue().demanded() || !onlyDemanded)) {
-                leftOut = leftOut == null ? new ArrayList<>(tried) : leftOut;
+                leftOut = leftOut == null ? new HashSet<>(tried) : leftOut;
                 leftOut.add(entry.getKey());
             }
         }
@@ -104,11 +105,15 @@ final class AvoidedProxies {
         return leftOut == null ? tried : leftOut;
     }
 
-    /** How much longer a proxy does not want to be asked for a target; 0 if it may be. */
-    long pausedFor(ProxyTarget target, ProxyUrl proxy, long nowNanos) {
+    /**
+     * Whether a proxy had better not be asked for a target.
+     *
+     * @param onlyDemanded whether a mere preference counts
+     */
+    boolean avoids(ProxyTarget target, ProxyUrl proxy, boolean onlyDemanded, long nowNanos) {
         Map<ProxyUrl, Pause> pauses = targets.get(target);
         Pause pause = pauses == null ? null : pauses.get(proxy);
-        return pause == null || !pause.demanded() ? 0 : Math.max(0, pause.untilNanos() - nowNanos);
+        return pause != null && (pause.demanded() || !onlyDemanded) && pause.untilNanos() - nowNanos > 0;
     }
 
     private static Map<ProxyUrl, Pause> without(Map<ProxyUrl, Pause> pauses, long nowNanos) {

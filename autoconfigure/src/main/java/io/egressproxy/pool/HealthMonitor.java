@@ -8,9 +8,11 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.DoubleSupplier;
@@ -36,6 +38,8 @@ public final class HealthMonitor implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(HealthMonitor.class);
     private static final Duration BETWEEN_CHECKS = Duration.ofMillis(20);
     private static final int MAX_RUNNING = 16;
+    private static final int RESERVED_FOR_URGENT = 4;
+    private static final String DEEPER_METHOD = "handshake";
     private static final Duration FIRST_CHECKS_WITHIN = Duration.ofSeconds(2);
     private static final Duration SHORTEST_PAUSE = Duration.ofSeconds(5);
     private static final Duration LONGEST_PAUSE_WHILE_DOWN = Duration.ofSeconds(60);
@@ -48,6 +52,7 @@ public final class HealthMonitor implements AutoCloseable {
     private final DoubleSupplier random;
     private final long originNanos;
     private final PriorityQueue<Watched> due;
+    private final Set<Watched> urgent = new LinkedHashSet<>();
     private final List<Watched> all = new ArrayList<>();
     private final Map<Watched, Disposable> running = new HashMap<>();
     private final Map<PooledProxy, Watched> byProxy = new HashMap<>();
@@ -63,6 +68,7 @@ public final class HealthMonitor implements AutoCloseable {
         final ProxyPool pool;
         final PooledProxy proxy;
         final HealthCheck check;
+        final HealthCheck deeper;
         long dueNanos;
         int successes;
         int failures;
@@ -71,10 +77,11 @@ public final class HealthMonitor implements AutoCloseable {
         long lastResultNanos;
         boolean hasResult;
 
-        Watched(ProxyPool pool, PooledProxy proxy, HealthCheck check, long dueNanos) {
+        Watched(ProxyPool pool, PooledProxy proxy, HealthCheck check, HealthCheck deeper, long dueNanos) {
             this.pool = pool;
             this.proxy = proxy;
             this.check = check;
+            this.deeper = deeper;
             this.dueNanos = dueNanos;
         }
     }
@@ -116,14 +123,24 @@ public final class HealthMonitor implements AutoCloseable {
                         "there is no health check '" + pool.healthCheck().method()
                                 + "': use handshake, tcp, http, ping, or the name of a HealthCheck bean");
             }
+            HealthCheck deeper = deeper(check, checks.apply(DEEPER_METHOD));
             pool.members()
                     .forEach(proxy -> all.add(new Watched(
-                            pool, proxy, check, now + (long) (FIRST_CHECKS_WITHIN.toNanos() * random.getAsDouble()))));
-            pool.checkedBy(check.level(), requests(pool));
+                            pool,
+                            proxy,
+                            check,
+                            deeper,
+                            now + (long) (FIRST_CHECKS_WITHIN.toNanos() * random.getAsDouble()))));
+            pool.checkedBy(deeper.level(), requests(pool));
         }
         all.forEach(watched -> byProxy.put(watched.proxy, watched));
         due.addAll(all);
         scheduleTurn();
+    }
+
+    /** What a proxy has to pass that was left out for more than its own check can see; it spares connections the trial. */
+    private static HealthCheck deeper(HealthCheck check, @Nullable HealthCheck handshake) {
+        return handshake != null && handshake.level().compareTo(check.level()) > 0 ? handshake : check;
     }
 
     /** Asked for under a pool's lock, done without it. */
@@ -131,7 +148,7 @@ public final class HealthMonitor implements AutoCloseable {
         return new ProxyPool.CheckRequests() {
             @Override
             public void request(PooledProxy proxy, long inNanos) {
-                scheduler.schedule(() -> checkSoon(proxy, inNanos));
+                scheduler.schedule(() -> checkUrgently(proxy), inNanos, TimeUnit.NANOSECONDS);
             }
 
             @Override
@@ -155,37 +172,48 @@ public final class HealthMonitor implements AutoCloseable {
     }
 
     private void scheduleTurn() {
-        Watched next = due.peek();
-        if (closed || next == null || runningChecks >= MAX_RUNNING) {
+        if (closed) {
+            return;
+        }
+        long at;
+        if (!urgent.isEmpty() && runningChecks < MAX_RUNNING) {
+            at = notBeforeNanos;
+        } else if (!due.isEmpty() && runningChecks < MAX_RUNNING - RESERVED_FOR_URGENT) {
+            at = Math.max(due.peek().dueNanos, notBeforeNanos);
+        } else {
             return; // a check that ends takes the next turn
         }
-        long at = Math.max(next.dueNanos, notBeforeNanos);
         turn.update(scheduler.schedule(this::takeTurn, Math.max(0, at - now()), TimeUnit.NANOSECONDS));
     }
 
     private void takeTurn() {
         Watched watched;
+        HealthCheck check;
         synchronized (this) {
-            long now = now();
-            Watched next = due.peek();
-            if (closed || next == null || runningChecks >= MAX_RUNNING) {
-                return;
-            }
-            if (next.dueNanos - now > 0 || notBeforeNanos - now > 0) {
+            Watched next = closed || notBeforeNanos - now() > 0 ? null : takeNext();
+            if (next == null || countsAsChecked(next)) { // which costs no turn
                 scheduleTurn();
                 return;
             }
-            due.remove();
-            notBeforeNanos = now + BETWEEN_CHECKS.toNanos();
-            if (countsAsChecked(next)) {
-                scheduleTurn();
-                return;
-            }
+            notBeforeNanos = now() + BETWEEN_CHECKS.toNanos();
             watched = next;
+            check = watched.pool.hasFailedAbove(watched.proxy, watched.check.level()) ? watched.deeper : watched.check;
             runningChecks++;
             scheduleTurn();
         }
-        run(watched);
+        run(watched, check);
+    }
+
+    private @Nullable Watched takeNext() {
+        if (!urgent.isEmpty() && runningChecks < MAX_RUNNING) {
+            Watched first = urgent.iterator().next();
+            urgent.remove(first);
+            return first;
+        }
+        Watched first = due.peek();
+        boolean turn =
+                first != null && first.dueNanos - now() <= 0 && runningChecks < MAX_RUNNING - RESERVED_FOR_URGENT;
+        return turn ? due.remove() : null;
     }
 
     /** A connection that worked within the last interval has shown more than a check would. */
@@ -193,20 +221,20 @@ public final class HealthMonitor implements AutoCloseable {
         long idle = watched.pool.sinceLastSuccess(watched.proxy);
         long interval = watched.pool.healthCheck().interval().toNanos();
         boolean failedSince = watched.lastFailed && now() - watched.lastResultNanos <= idle;
-        boolean heldDown = watched.proxy.isDown() || watched.pool.heldDownFor(watched.proxy) != Long.MAX_VALUE;
+        boolean heldDown = watched.proxy.isDown() || watched.pool.isHeldDown(watched.proxy);
         if (idle >= interval || failedSince || heldDown) {
             return false;
         }
-        succeeded(watched);
+        succeeded(watched, watched.check.level());
         return true;
     }
 
-    private void run(Watched watched) {
+    private void run(Watched watched, HealthCheck check) {
         HealthCheck.Request request = watched.pool.request(watched.proxy);
         // subscribed outside the lock; the deadline covers everything that the check does
-        Disposable subscription = Mono.defer(() -> watched.check.check(request))
+        Disposable subscription = Mono.defer(() -> check.check(request))
                 .timeout(request.timeout(), scheduler)
-                .subscribe(ignored -> {}, failure -> ended(watched, failure), () -> ended(watched, null));
+                .subscribe(ignored -> {}, failure -> ended(watched, check, failure), () -> ended(watched, check, null));
         synchronized (this) {
             if (closed) {
                 subscription.dispose();
@@ -216,14 +244,14 @@ public final class HealthMonitor implements AutoCloseable {
         }
     }
 
-    private synchronized void ended(Watched watched, @Nullable Throwable failure) {
+    private synchronized void ended(Watched watched, HealthCheck check, @Nullable Throwable failure) {
         if (closed) {
             return;
         }
         runningChecks--;
         running.remove(watched);
         if (failure == null) {
-            succeeded(watched);
+            succeeded(watched, check.level());
         } else if (isLocal(failure)) {
             again(watched, SHORTEST_PAUSE);
         } else {
@@ -237,7 +265,7 @@ public final class HealthMonitor implements AutoCloseable {
                 && proxied.attempts().stream().anyMatch(attempt -> attempt.blame() == Blame.LOCAL);
     }
 
-    private void succeeded(Watched watched) {
+    private void succeeded(Watched watched, HealthCheck.Level level) {
         watched.hasResult = true;
         watched.lastFailed = false;
         watched.lastResultNanos = now();
@@ -249,7 +277,7 @@ public final class HealthMonitor implements AutoCloseable {
             log.warn("Health checks succeed again; verdicts about proxies are made again.");
         }
         boolean enough = watched.successes >= watched.pool.healthCheck().healthyThreshold();
-        watched.pool.checkSucceeded(watched.proxy, watched.check.level(), enough);
+        watched.pool.checkSucceeded(watched.proxy, level, enough);
         if (watched.proxy.isDown()) {
             again(watched, SHORTEST_PAUSE); // one more success brings it back
         } else {
@@ -308,30 +336,28 @@ public final class HealthMonitor implements AutoCloseable {
 
     private void again(Watched watched, Duration pause) {
         double jitter = 1 + JITTER * (2 * random.getAsDouble() - 1);
-        long heldDownFor = watched.pool.heldDownFor(watched.proxy);
-        watched.dueNanos = now() + Math.min((long) (pause.toNanos() * jitter), heldDownFor);
+        watched.dueNanos = now() + (long) (pause.toNanos() * jitter);
         due.add(watched);
     }
 
-    /** A proxy that its breaker holds down is checked when its time is over, and that check decides. */
-    private synchronized void checkSoon(PooledProxy proxy, long inNanos) {
+    /** A proxy whose time of being left out is over is checked before all others, and that check decides. */
+    private synchronized void checkUrgently(PooledProxy proxy) {
         Watched watched = byProxy.get(proxy);
-        if (watched != null && due.remove(watched)) { // else it is being checked, and again() looks at the breaker
-            watched.dueNanos = now() + inNanos;
-            due.add(watched);
+        if (watched != null && due.remove(watched)) { // else it is being checked now
+            urgent.add(watched);
             scheduleTurn();
         }
     }
 
     private synchronized void checkAll(ProxyPool pool) {
         List<Watched> waiting = new ArrayList<>(due);
-        long now = now();
         due.clear();
         for (Watched watched : waiting) {
             if (watched.pool == pool) {
-                watched.dueNanos = now;
+                urgent.add(watched);
+            } else {
+                due.add(watched);
             }
-            due.add(watched);
         }
         scheduleTurn();
     }

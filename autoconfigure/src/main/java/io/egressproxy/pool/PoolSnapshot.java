@@ -47,6 +47,11 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
         return new PoolSnapshot(usable.toArray(PooledProxy[]::new), turns, nanoTime);
     }
 
+    /** Other proxies of the pool, in the order of the list. */
+    PoolSnapshot unweighted(List<PooledProxy> others) {
+        return new PoolSnapshot(others.toArray(PooledProxy[]::new), LIST_ORDER, nanoTime);
+    }
+
     /** The same without some proxies. */
     PoolSnapshot without(Collection<ProxyUrl> leftOut) {
         return only(Arrays.stream(proxies)

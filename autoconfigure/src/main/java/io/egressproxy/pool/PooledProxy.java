@@ -6,7 +6,7 @@ import io.egressproxy.settings.PoolMember;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
 import org.jspecify.annotations.Nullable;
 
 /** A proxy of a pool, and what its connections have told about it. */
@@ -18,15 +18,20 @@ final class PooledProxy {
     private static final long AMBIGUOUS_NANOS = Duration.ofSeconds(30).toNanos();
     private static final long NEVER = Long.MIN_VALUE;
 
+    private static final AtomicIntegerFieldUpdater<PooledProxy> ACTIVE =
+            AtomicIntegerFieldUpdater.newUpdater(PooledProxy.class, "active");
+
     private final PoolMember member;
     private final Duration timeout;
     private final @Nullable String sslBundle;
     private final ProxyBreaker breaker;
-    private final AtomicInteger active = new AtomicInteger();
+    private volatile int active; // by ACTIVE only
     private volatile long failedAtNanos = NEVER;
     private volatile long workedAtNanos = NEVER;
     private volatile boolean spotless = true;
+    private volatile boolean failing;
     private volatile boolean down;
+    private volatile boolean spare;
     private HealthCheck.Level failedLevel = HealthCheck.Level.HOST;
     private long lastResortAtNanos = NEVER;
     private @Nullable Map<String, Long> ambiguousTargets;
@@ -64,8 +69,12 @@ final class PooledProxy {
         return breaker;
     }
 
-    AtomicInteger active() {
-        return active;
+    void taken() {
+        ACTIVE.incrementAndGet(this);
+    }
+
+    void givenBack() {
+        ACTIVE.decrementAndGet(this);
     }
 
     /** Open connections, and four more right after a failure, fading over ten seconds. */
@@ -73,12 +82,17 @@ final class PooledProxy {
         long failedAt = failedAtNanos;
         long age = failedAt == NEVER ? PENALTY_NANOS : nowNanos - failedAt;
         int penalty = age >= PENALTY_NANOS ? 0 : (int) (PENALTY - PENALTY * age / PENALTY_NANOS);
-        return active.get() + penalty;
+        return active + penalty;
     }
 
     /** Whether anything would change if it succeeded; spares the lock for the ordinary case. */
     boolean isSpotless() {
         return spotless;
+    }
+
+    /** Whether it has failed by its own fault since it last worked. */
+    boolean isFailing() {
+        return failing;
     }
 
     /** A connection worked. */
@@ -104,15 +118,31 @@ final class PooledProxy {
         down = value;
     }
 
+    /** Whether it may still be taken when no other is left, though it fails: so many fail that not all may be left out. */
+    void spare(boolean value) {
+        spare = value;
+    }
+
+    /** Whether its failures leave it out altogether. */
+    boolean isEjected() {
+        return breaker.state() != ProxyBreaker.State.CLOSED && !spare;
+    }
+
     /** Whether connections may take it. */
     boolean isUsable() {
         return !down && breaker.state() == ProxyBreaker.State.CLOSED;
+    }
+
+    /** Whether connections may take it if they find no usable one. */
+    boolean isSpare() {
+        return !down && breaker.state() != ProxyBreaker.State.CLOSED && spare;
     }
 
     /** A failure of its own, at the highest level so far. */
     void failed(long nowNanos, HealthCheck.Level level) {
         failedAtNanos = nowNanos;
         spotless = false;
+        failing = true;
         if (level.compareTo(failedLevel) > 0) {
             failedLevel = level;
         }
@@ -124,6 +154,7 @@ final class PooledProxy {
 
     void succeeded() {
         spotless = true;
+        failing = false;
         ambiguousTargets = null;
         failedLevel = HealthCheck.Level.HOST;
     }

@@ -14,14 +14,18 @@ import io.egressproxy.settings.ProxyEntry;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,6 +41,9 @@ public final class ProxyPool {
     private static final Logger log = LoggerFactory.getLogger(ProxyPool.class);
     private static final int BLACK_HOLE_FAILURES = 2;
     private static final long CHECK_ROUND_NANOS = Duration.ofSeconds(1).toNanos();
+    private static final long SILENCE_NANOS = Duration.ofSeconds(30).toNanos();
+    private static final int MOST_SILENCES = 1_000;
+    private static final long REACHED_NANOS = Duration.ofSeconds(2).toNanos();
     private static final long LAST_RESORT_NANOS = Duration.ofSeconds(1).toNanos();
     private static final Duration PERMIT_SLACK = Duration.ofSeconds(1);
 
@@ -46,12 +53,15 @@ public final class ProxyPool {
     private final LongSupplier nanoTime;
     private final RetryBudget retries;
     private final List<PooledProxy> proxies;
+    private final Set<ProxyUrl> urls;
     private final AvoidedProxies avoided = new AvoidedProxies();
+    private final Map<ProxyTarget, Silence> silences = new ConcurrentHashMap<>();
     private final Object lock = new Object();
     private volatile HealthCheck.@Nullable Level checkLevel;
     private volatile CheckRequests checkRequests = CheckRequests.NONE;
     private volatile long roundAtNanos;
     private volatile PoolSnapshot usable;
+    private volatile PoolSnapshot spares;
     private volatile boolean complete = true;
     private volatile long probeAtNanos;
 
@@ -115,11 +125,17 @@ public final class ProxyPool {
 
     /** One use of a proxy; close it when its connection has ended. */
     public final class Use implements Grant {
+        private static final AtomicIntegerFieldUpdater<Use> CLOSED =
+                AtomicIntegerFieldUpdater.newUpdater(Use.class, "closed");
+
         private final PooledProxy proxy;
         private final ProxyTarget target;
         private final Duration timeout;
         private final boolean probe;
-        private final AtomicBoolean closed = new AtomicBoolean();
+
+        @SuppressWarnings("UnusedVariable") // read and written by CLOSED, which spares an object for each use
+        private volatile int closed;
+
         private volatile boolean established;
 
         private Use(PooledProxy proxy, ProxyTarget target, Duration timeout, boolean probe) {
@@ -127,7 +143,7 @@ public final class ProxyPool {
             this.target = target;
             this.timeout = timeout;
             this.probe = probe;
-            proxy.active().incrementAndGet();
+            proxy.taken();
         }
 
         /**
@@ -171,8 +187,8 @@ public final class ProxyPool {
          * @param outcome how
          */
         public void close(Outcome outcome) {
-            if (closed.compareAndSet(false, true)) {
-                proxy.active().decrementAndGet();
+            if (CLOSED.compareAndSet(this, 0, 1)) {
+                proxy.givenBack();
                 // a connection that worked long ago says nothing about the proxy of today
                 if (!established) {
                     report(proxy, target, probe, outcome);
@@ -209,7 +225,9 @@ public final class ProxyPool {
                 .filter(PoolMember::enabled)
                 .map(member -> pooled(member, random))
                 .toList();
+        this.urls = proxies.stream().map(PooledProxy::url).collect(Collectors.toUnmodifiableSet());
         this.usable = PoolSnapshot.of(proxies, nanoTime);
+        this.spares = usable.unweighted(List.of());
         this.roundAtNanos = nanoTime.getAsLong() - CHECK_ROUND_NANOS;
     }
 
@@ -287,12 +305,17 @@ public final class ProxyPool {
      * @return the use, or why there is none
      */
     public Grant acquire(ProxyTarget target, Collection<ProxyUrl> tried) {
+        // a connection may have tried others before it came to this pool
+        return tried.isEmpty()
+                ? acquireAnother(target, tried)
+                : acquireAnother(target, tried.stream().filter(urls::contains).toList());
+    }
+
+    private Grant acquireAnother(ProxyTarget target, Collection<ProxyUrl> tried) {
         if (tried.isEmpty()) {
             retries.attempted();
         } else if (tried.size() >= settings.maxAttempts()) {
             return new Grant.None(Exhausted.ATTEMPTS);
-        } else if (!retries.tryRetry()) {
-            return new Grant.None(Exhausted.RETRY_BUDGET);
         }
         if (!complete && nanoTime.getAsLong() - probeAtNanos >= 0) {
             Use probe = probe(target, tried);
@@ -303,12 +326,23 @@ public final class ProxyPool {
         PoolSnapshot snapshot = usable;
         PooledProxy chosen = choose(snapshot, target, tried, false);
         if (chosen == null) {
-            if (snapshot.size() == 0) {
-                requestCheckRound();
-            }
+            requestCheckRound();
+            chosen = choose(spares, target, tried, false);
+        }
+        if (chosen == null) {
             return lastResort(target, tried);
         }
+        if (!tried.isEmpty() && !isPromising(chosen, target) && !retries.tryRetry()) {
+            return new Grant.None(Exhausted.RETRY_BUDGET);
+        }
         return new Use(chosen, target, timeout(chosen, snapshot.hasAnotherBut(tried), tried), false);
+    }
+
+    /** Whether nothing is known against a proxy: going on to it is no waste, however many others have failed. */
+    private boolean isPromising(PooledProxy proxy, ProxyTarget target) {
+        return !proxy.isFailing()
+                && proxy.isUsable()
+                && (avoided.isEmpty() || !avoided.avoids(target, proxy.url(), false, nanoTime.getAsLong()));
     }
 
     /** A usable proxy; one that is avoided for this target only if it did not ask for that and there is no other. */
@@ -340,7 +374,8 @@ public final class ProxyPool {
      */
     public @Nullable Preview preview(ProxyTarget target) {
         PoolSnapshot snapshot = usable;
-        PooledProxy chosen = choose(snapshot, target, List.of(), true);
+        PooledProxy usual = choose(snapshot, target, List.of(), true);
+        PooledProxy chosen = usual != null ? usual : choose(spares, target, List.of(), true);
         return chosen == null
                 ? null
                 : new Preview(chosen.url(), timeout(chosen, snapshot.size() > 1, List.of()), chosen.sslBundle());
@@ -370,6 +405,7 @@ public final class ProxyPool {
                 if (!tried.contains(proxy.url())
                         && !proxy.isDown()
                         && !healsByCheck(proxy)
+                        && !avoided.avoids(target, proxy.url(), true, now)
                         && proxy.breaker().tryProbe(now)) {
                     scheduleProbe();
                     return new Use(proxy, target, timeout(proxy, proxies.size() > 1, tried), true);
@@ -389,7 +425,8 @@ public final class ProxyPool {
             for (PooledProxy proxy : proxies) {
                 if (!tried.contains(proxy.url())
                         && proxy.sinceLastResort(now) >= LAST_RESORT_NANOS
-                        && (first == null || isBackBefore(proxy, first, target, now))) {
+                        && !avoided.avoids(target, proxy.url(), true, now)
+                        && (first == null || isBackBefore(proxy, first, now))) {
                     first = proxy;
                 }
             }
@@ -401,21 +438,20 @@ public final class ProxyPool {
         }
     }
 
-    private boolean isBackBefore(PooledProxy proxy, PooledProxy other, ProxyTarget target, long now) {
-        int byTime = Long.compare(outFor(proxy, target, now), outFor(other, target, now));
+    private static boolean isBackBefore(PooledProxy proxy, PooledProxy other, long now) {
+        int byTime = Long.compare(outFor(proxy, now), outFor(other, now));
         // those of which nobody knows take turns
         return byTime < 0 || (byTime == 0 && proxy.sinceLastResort(now) > other.sinceLastResort(now));
     }
 
     /** How much longer a proxy is left out; those that checks hold down come last, since nobody knows. */
-    private long outFor(PooledProxy proxy, ProxyTarget target, long now) {
+    private static long outFor(PooledProxy proxy, long now) {
         if (proxy.isDown()) {
             return Long.MAX_VALUE;
         }
-        long paused = avoided.isEmpty() ? 0 : avoided.pausedFor(target, proxy.url(), now);
         return proxy.breaker().state() == ProxyBreaker.State.CLOSED
-                ? paused
-                : Math.max(paused, proxy.breaker().untilNanos() - now);
+                ? 0
+                : proxy.breaker().untilNanos() - now;
     }
 
     /** Whether a check decides when the proxy is back, so that no connection has to try it. */
@@ -424,9 +460,12 @@ public final class ProxyPool {
         return level != null && level.compareTo(proxy.failedLevel()) >= 0;
     }
 
-    /** All are out: perhaps one is back already. */
+    /** A connection finds no usable proxy: perhaps one is back already. */
     private void requestCheckRound() {
         long now = nanoTime.getAsLong();
+        if (now - roundAtNanos < CHECK_ROUND_NANOS) {
+            return;
+        }
         synchronized (lock) {
             if (now - roundAtNanos < CHECK_ROUND_NANOS) {
                 return;
@@ -459,18 +498,22 @@ public final class ProxyPool {
                 own != null ? own : settings.healthCheck().timeout());
     }
 
-    /** How much longer its breaker holds a proxy down, or more than any time if it does not. */
-    long heldDownFor(PooledProxy proxy) {
-        synchronized (lock) {
-            return proxy.breaker().state() == ProxyBreaker.State.CLOSED
-                    ? Long.MAX_VALUE
-                    : Math.max(0, proxy.breaker().untilNanos() - nanoTime.getAsLong());
-        }
+    /** Whether its breaker holds a proxy down. */
+    boolean isHeldDown(PooledProxy proxy) {
+        return proxy.breaker().state() != ProxyBreaker.State.CLOSED;
     }
 
     /** How long ago a connection worked, if none has failed since. */
     long sinceLastSuccess(PooledProxy proxy) {
         return proxy.sinceWorked(nanoTime.getAsLong());
+    }
+
+    /** Whether a proxy has failed in a way that a check of this level cannot see. */
+    boolean hasFailedAbove(PooledProxy proxy, HealthCheck.Level level) {
+        synchronized (lock) {
+            return proxy.breaker().state() != ProxyBreaker.State.CLOSED
+                    && proxy.failedLevel().compareTo(level) > 0;
+        }
     }
 
     /** From now on the proxies are checked. */
@@ -492,7 +535,7 @@ public final class ProxyPool {
                 proxy.breaker().succeeded();
                 proxy.succeeded();
             }
-            if (enough) {
+            if (enough || usable.size() == 0) { // nobody waits for a second success while there is nothing else
                 proxy.down(false);
             }
             if (!wasUsable && proxy.isUsable()) {
@@ -538,7 +581,10 @@ public final class ProxyPool {
             if (!avoided.isEmpty()) {
                 avoided.reached(target, proxy.url());
             }
-            if (!proxy.isSpotless()) {
+            if (!silences.isEmpty()) {
+                silences.remove(target);
+            }
+            if (!proxy.isSpotless() || proxy.isDown()) {
                 synchronized (lock) {
                     succeeded(proxy);
                 }
@@ -556,13 +602,12 @@ public final class ProxyPool {
     }
 
     private void succeeded(PooledProxy proxy) {
-        boolean wasOut = proxy.breaker().state() != ProxyBreaker.State.CLOSED;
+        boolean wasUsable = proxy.isUsable();
         proxy.breaker().succeeded();
         proxy.succeeded();
-        if (wasOut) {
+        proxy.down(false); // a connection shows more than a check
+        if (!wasUsable) {
             publish();
-        }
-        if (wasOut && proxy.isUsable()) {
             log.info(
                     "pool {}: {} serves again, {} of {} proxies usable",
                     name,
@@ -582,22 +627,24 @@ public final class ProxyPool {
             }
             return;
         }
-        proxy.failed(now, level(failure.stage()));
-        boolean wasOut = proxy.breaker().state() != ProxyBreaker.State.CLOSED;
-        boolean shouldOpen =
-                proxy.breaker().failed(count) && settings.circuitBreaker().enabled();
-        if (shouldOpen && (wasOut || mayEject())) {
+        proxy.failed(now, level(failure));
+        boolean wasClosed = proxy.breaker().state() == ProxyBreaker.State.CLOSED;
+        if (proxy.breaker().failed(count) && settings.circuitBreaker().enabled()) {
+            if (wasClosed) {
+                proxy.spare(!mayEject(proxy));
+            }
             proxy.breaker().open(now);
             publish();
             outListeners.forEach(listener -> listener.accept(proxy.url()));
             checkRequests.request(proxy, proxy.breaker().untilNanos() - now);
             log.warn(
-                    "pool {}: {} {} (stage {}, blame {}), left out for {} ms, {} of {} proxies usable",
+                    "pool {}: {} {} (stage {}, blame {}), {} for {} ms, {} of {} proxies usable",
                     name,
                     proxy.url(),
                     failure.detail(),
                     failure.stage().id(),
                     failure.blame().id(),
+                    proxy.isEjected() ? "left out" : "taken only if no other is left",
                     Duration.ofNanos(proxy.breaker().untilNanos() - now).toMillis(),
                     usable.size(),
                     proxies.size());
@@ -620,14 +667,24 @@ public final class ProxyPool {
     private void probed(PooledProxy proxy, Outcome.Failed failure, long now) {
         switch (failure.blame()) {
             case POLICY -> succeeded(proxy); // it answered, and so it works
-            case AMBIGUOUS -> proxy.breaker().reopen(now);
+            case AMBIGUOUS -> {
+                if (proxy.failedLevel() == HealthCheck.Level.TARGET) { // it has cost a connection: less and less often
+                    proxy.breaker().open(now);
+                } else {
+                    proxy.breaker().reopen(now);
+                }
+            }
             default -> proxy.breaker().probeGivenBack(now);
         }
         scheduleProbe();
     }
 
-    private static HealthCheck.Level level(ConnectionStage stage) {
-        return switch (stage) {
+    /** At which level a proxy has to work again. */
+    private static HealthCheck.Level level(Outcome.Failed failure) {
+        if (failure.blame() == Blame.CONFIGURATION) {
+            return HealthCheck.Level.TARGET; // a web server answers a check as well as a proxy that refuses it
+        }
+        return switch (failure.stage()) {
             case SELECT, TCP -> HealthCheck.Level.TCP;
             case TLS, HANDSHAKE -> HealthCheck.Level.HANDSHAKE;
             case TUNNEL -> HealthCheck.Level.TARGET;
@@ -637,21 +694,61 @@ public final class ProxyPool {
     /** How many failures of the proxy an outcome counts for: the table of the semantics page, leases and blame. */
     private int count(PooledProxy proxy, ProxyTarget target, Outcome.Failed failure, long now) {
         return switch (failure.blame()) {
-            case PROXY -> failure.stage() == ConnectionStage.HANDSHAKE ? BLACK_HOLE_FAILURES : 1;
+            case PROXY -> {
+                if (failure.stage() != ConnectionStage.HANDSHAKE) {
+                    yield 1;
+                }
+                yield isSilenceOfTheTarget(proxy, target, now) ? ambiguous(proxy, target, now) : BLACK_HOLE_FAILURES;
+            }
             case CREDENTIALS, CONFIGURATION -> settings.circuitBreaker().failureThreshold();
-            case AMBIGUOUS -> proxy.ambiguous(target.host() + ":" + target.port(), now) ? 1 : 0;
-            case POLICY, TARGET, LOCAL -> 0;
+            case AMBIGUOUS -> ambiguous(proxy, target, now);
+            // no route to this proxy, while others are reached: it is this one's
+            case LOCAL -> failure.stage() == ConnectionStage.TCP && isAnotherReached(proxy, now) ? 1 : 0;
+            case POLICY, TARGET -> 0;
         };
     }
 
-    /** Whether one more may be left out: at most the configured share of the pool, counted with it, and never the last. */
-    private boolean mayEject() {
-        long out = proxies.stream()
-                        .filter(other -> other.breaker().state() != ProxyBreaker.State.CLOSED)
-                        .count()
-                + 1;
-        return usable.size() > 1
-                && out * 100
+    private static int ambiguous(PooledProxy proxy, ProxyTarget target, long now) {
+        return proxy.ambiguous(target.host() + ":" + target.port(), now) ? 1 : 0;
+    }
+
+    /**
+     * What a proxy that said nothing was asked for. All but SOCKS 5 proxies answer only when they have reached the target, so that
+     * one target behind a firewall would make all of them look dead.
+     *
+     * @param first the first that said nothing
+     * @param several whether another did not either
+     */
+    private record Silence(ProxyUrl first, boolean several, long atNanos) {}
+
+    private boolean isSilenceOfTheTarget(PooledProxy proxy, ProxyTarget target, long now) {
+        if (proxy.url().scheme() == ProxyUrl.Scheme.SOCKS5) {
+            return false;
+        }
+        Silence known = silences.get(target);
+        Silence before = known != null && now - known.atNanos() < SILENCE_NANOS ? known : null;
+        boolean several = before != null && (before.several() || !before.first().equals(proxy.url()));
+        if (silences.size() >= MOST_SILENCES) {
+            silences.values().removeIf(silence -> now - silence.atNanos() >= SILENCE_NANOS);
+        }
+        if (known != null || silences.size() < MOST_SILENCES) {
+            silences.put(target, new Silence(before == null ? proxy.url() : before.first(), several, now));
+        }
+        return several;
+    }
+
+    private boolean isAnotherReached(PooledProxy proxy, long now) {
+        return proxies.stream().anyMatch(other -> other != proxy && other.sinceWorked(now) < REACHED_NANOS);
+    }
+
+    /** Whether one more may be left out altogether: at most the configured share, counted with it, and never the last. */
+    private boolean mayEject(PooledProxy proxy) {
+        long ejected = proxies.stream()
+                .filter(other -> other != proxy && !other.isDown() && other.isEjected())
+                .count();
+        boolean another = proxies.stream().anyMatch(other -> other != proxy && other.isUsable());
+        return another
+                && (ejected + 1) * 100
                         <= (long) proxies.size() * settings.circuitBreaker().maxEjectedPercent();
     }
 
@@ -659,8 +756,12 @@ public final class ProxyPool {
         List<PooledProxy> closed =
                 proxies.stream().filter(PooledProxy::isUsable).toList();
         usable = usable.only(closed);
+        spares = usable.unweighted(proxies.stream().filter(PooledProxy::isSpare).toList());
         scheduleProbe();
         complete = closed.size() == proxies.size();
+        if (closed.isEmpty()) {
+            requestCheckRound();
+        }
     }
 
     /** Notes when the first proxy that is out may be tried, so that connections before then take no lock. */

@@ -171,9 +171,7 @@ public final class ProxyRouter {
             return new Lease(target, new UseProxy(use.proxy(), use.timeout(), use.sslBundle(), pooled.source()), use);
         }
         Exhausted reason = ((ProxyPool.Grant.None) grant).reason();
-        if (reason == Exhausted.PROXIES
-                && pool.onExhausted() == OnExhausted.DEFAULT
-                && pooled.source() == ProxyDecision.Source.EXCHANGE) {
+        if (pool.onExhausted() == OnExhausted.DEFAULT && pooled.source() == ProxyDecision.Source.EXCHANGE) {
             Route handedTo = routes.defaultRoute(target);
             boolean proxied = handedTo instanceof Route.Pooled
                     || (handedTo instanceof Route.Fixed fixed && fixed.decision() instanceof UseProxy);
@@ -181,7 +179,11 @@ public final class ProxyRouter {
                 return lease(target, tried, handedTo);
             }
         }
-        return new Lease(target, routes.decideExhausted(target, reason.text()), null);
+        // where proxies are left, and only this connection gets none of them, it does not go directly
+        return new Lease(
+                target,
+                reason == Exhausted.PROXIES ? routes.decideExhausted(target, reason.text()) : new Refuse(reason.text()),
+                null);
     }
 
     /** At most one line a minute for each exchange; ids without routes of their own never fall back under their name. */

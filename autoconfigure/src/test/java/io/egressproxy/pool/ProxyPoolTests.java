@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import net.jqwik.api.ForAll;
@@ -39,7 +40,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ProxyPoolTests {
     private static final Outcome SUCCESS = new Outcome.Succeeded(Duration.ofMillis(5));
     private static final Outcome REFUSED = failure(ConnectionStage.TCP, Blame.PROXY);
-    private static final Outcome BLACK_HOLE = failure(ConnectionStage.HANDSHAKE, Blame.PROXY);
+    private static final Outcome SILENT = failure(ConnectionStage.HANDSHAKE, Blame.PROXY);
     private static final Outcome AMBIGUOUS = failure(ConnectionStage.HANDSHAKE, Blame.AMBIGUOUS);
     private static final ProxyTarget TARGET = target("api.binance.com");
 
@@ -228,24 +229,28 @@ class ProxyPoolTests {
     }
 
     @Test
-    void furtherAttemptsAreLimitedToAFifthAndTenASecond() {
-        ProxyPool pool = pool("round_robin", 5);
-        ProxyUrl tried = ProxyUrl.parse("http://p0:1");
-        int granted = 0;
-        while (pool.acquire(TARGET, List.of(tried)) instanceof ProxyPool.Use) {
-            granted++;
-        }
-        assertThat(granted).as("what ten seconds earn").isEqualTo(100);
-        IntStream.range(0, 50).forEach(i -> use(pool).close(SUCCESS));
-        assertThat(IntStream.range(0, 100)
-                        .filter(i -> pool.acquire(TARGET, List.of(tried)) instanceof ProxyPool.Use)
-                        .count())
-                .isEqualTo(10);
+    void furtherAttemptsAtProxiesThatFailAreLimitedToAFifthAndTenASecond() {
+        ProxyPool pool = pool(withoutBreaker(entry("round_robin", OnExhausted.LAST_RESORT, members(5))));
+        IntStream.range(0, 5).forEach(i -> use(pool).close(REFUSED));
+        assertThat(furtherAttempts(pool, 1_000)).as("what ten seconds earn").isEqualTo(100);
+        IntStream.range(0, 50).forEach(i -> use(pool).close(new Outcome.Cancelled()));
+        assertThat(furtherAttempts(pool, 100)).isEqualTo(10);
         pass(Duration.ofSeconds(2));
-        assertThat(IntStream.range(0, 100)
-                        .filter(i -> pool.acquire(TARGET, List.of(tried)) instanceof ProxyPool.Use)
-                        .count())
-                .isEqualTo(20);
+        assertThat(furtherAttempts(pool, 100)).isEqualTo(20);
+    }
+
+    @Test
+    void furtherAttemptsAtAProxyOfWhichNothingBadIsKnownAreNotLimited() {
+        ProxyPool pool = pool("round_robin", 2);
+        use(pool).close(REFUSED);
+        assertThat(furtherAttempts(pool, 1_000)).isEqualTo(1_000);
+    }
+
+    private static long furtherAttempts(ProxyPool pool, int wanted) {
+        ProxyUrl tried = ProxyUrl.parse("http://p0:1");
+        return IntStream.range(0, wanted)
+                .filter(i -> pool.acquire(TARGET, List.of(tried)) instanceof ProxyPool.Use)
+                .count();
     }
 
     @Test
@@ -262,7 +267,7 @@ class ProxyPoolTests {
     @Test
     void aBlackHoleCountsTwice() {
         ProxyPool pool = pool("round_robin", 4);
-        let(pool, "p1", BLACK_HOLE, 2);
+        let(pool, "p1", SILENT, 2);
         assertThat(hosts(pool, 12)).doesNotContain("p1");
     }
 
@@ -524,16 +529,77 @@ class ProxyPoolTests {
     }
 
     @Property(tries = 200)
-    void atMostHalfOfAPoolIsOutAndNeverTheLast(
+    void atMostHalfOfAPoolIsLeftOutAltogetherAndNeverTheLast(
             @ForAll @IntRange(min = 1, max = 10) int size,
-            @ForAll @Size(max = 60) List<@IntRange(min = 0, max = 9) Integer> failing) {
+            @ForAll @Size(max = 60) List<@IntRange(min = 0, max = 9) Integer> failing,
+            @ForAll @Size(max = 3) Set<@IntRange(min = 0, max = 9) Integer> down) {
         ProxyPool pool = pool(entry("random", OnExhausted.FAIL, members(size)));
+        Map<String, Integer> failures = new HashMap<>();
         for (int index : failing) {
-            ProxyPool.Use use = use(pool);
-            use.close(index % 2 == 0 ? BLACK_HOLE : REFUSED);
+            if (pool.acquire(TARGET, List.of()) instanceof ProxyPool.Use use) {
+                boolean atOnce = index % 3 == 0;
+                failures.merge(use.proxy().host(), atOnce ? 3 : 1, Integer::sum);
+                use.close(atOnce ? failure(ConnectionStage.HANDSHAKE, Blame.CREDENTIALS) : REFUSED);
+            }
         }
-        long usable = hosts(pool, size * 50).stream().distinct().count();
-        assertThat(size - usable).isBetween(0L, (long) Math.min(size / 2, size - 1));
+        List<PooledProxy> members = pool.members();
+        long ejected = members.stream().filter(PooledProxy::isEjected).count();
+        long failed = failures.values().stream().filter(count -> count >= 3).count();
+        assertThat(ejected).isEqualTo(Math.min(failed, Math.min(size / 2, size - 1)));
+        assertThat(members.stream().filter(PooledProxy::isUsable).count()).isEqualTo(size - failed);
+        assertThat(pool.acquire(TARGET, List.of())).isInstanceOf(ProxyPool.Use.class);
+
+        down.stream()
+                .filter(index -> index < size)
+                .forEach(index -> pool.checkFailed(members.get(index), true, "down by its checks"));
+        assertThat(members).filteredOn(PooledProxy::isDown).noneMatch(PooledProxy::isUsable);
+        boolean left = members.stream().anyMatch(proxy -> proxy.isUsable() || proxy.isSpare());
+        assertThat(pool.acquire(TARGET, List.of()) instanceof ProxyPool.Use).isEqualTo(left);
+    }
+
+    @Test
+    void whatMayNotBeLeftOutIsTakenOnlyIfNothingElseIsLeft() {
+        ProxyPool pool = pool(entry("round_robin", OnExhausted.FAIL, members(3)));
+        let(pool, "p0", REFUSED, 3);
+        let(pool, "p1", REFUSED, 3);
+        assertThat(hosts(pool, 10)).containsOnly("p2");
+        ProxyPool.Use spare = use(pool, ProxyUrl.parse("http://p2:1"));
+        assertThat(spare.proxy().host()).isEqualTo("p1");
+        spare.close(SUCCESS);
+        assertThat(hosts(pool, 4)).contains("p1", "p2").doesNotContain("p0");
+    }
+
+    @Test
+    void oneTargetThatSaysNothingDoesNotMakeSeveralProxiesLookDead() {
+        ProxyPool pool = pool("round_robin", 4);
+        for (int i = 0; i < 12; i++) {
+            List<ProxyUrl> tried = new ArrayList<>();
+            while (pool.acquire(TARGET, tried) instanceof ProxyPool.Use use) {
+                tried.add(use.proxy());
+                use.close(SILENT);
+            }
+            pass(Duration.ofSeconds(6));
+        }
+        assertThat(pool.members()).allMatch(PooledProxy::isUsable);
+    }
+
+    @Test
+    void aProxyThatCannotBeReachedFromHereWhileOthersAreIsLeftOut() {
+        Outcome noRoute = failure(ConnectionStage.TCP, Blame.LOCAL);
+        ProxyPool pool = pool("round_robin", 2);
+        let(pool, "p0", noRoute, 4); // before the first one nothing was reached
+        assertThat(hosts(pool, 6)).containsOnly("p1");
+        ProxyPool offline = pool("round_robin", 2);
+        IntStream.range(0, 20).forEach(i -> use(offline).close(noRoute));
+        assertThat(offline.members()).allMatch(PooledProxy::isUsable);
+    }
+
+    @Test
+    void aConnectionThatWorksBringsBackWhatChecksHoldDown() {
+        ProxyPool pool = pool("round_robin", 1);
+        pool.checkFailed(pool.members().get(0), true, "refused");
+        use(pool).established();
+        assertThat(pool.members()).allMatch(PooledProxy::isUsable);
     }
 
     @Test
