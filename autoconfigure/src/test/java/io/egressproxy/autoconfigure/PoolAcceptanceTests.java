@@ -110,6 +110,9 @@ class PoolAcceptanceTests {
                 await("every WebSocket is open again").atMost(PATIENCE).until(load::allWebSocketsAreOpen);
                 log.info("pool of five under load, each proxy killed or frozen {} time(s): {}", ROUNDS, load);
                 assertThat(load.notOpened()).isEmpty();
+                assertThat(load.lostInFlight())
+                        .as("at most what is under way on one proxy, for each outage")
+                        .isLessThanOrEqualTo(5L * ROUNDS * proxies.size());
                 assertThat(load.failovers())
                         .as("proxies were found dead by connections")
                         .isPositive();

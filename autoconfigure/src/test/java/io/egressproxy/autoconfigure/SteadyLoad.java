@@ -175,6 +175,11 @@ final class SteadyLoad implements AutoCloseable {
         return notOpened;
     }
 
+    /** Requests that had left for the target when their connection died, or was dead already. */
+    long lostInFlight() {
+        return sum(lostInFlight);
+    }
+
     /** Attempts that failed, and were followed by another. */
     long failovers() {
         return sum(failedAttempts.kinds);

@@ -369,6 +369,7 @@ class BlameTableTests {
         Throwable cause = message.startsWith("Too") ? new SocketException(message) : new ConnectException(message);
         ProxyFault fault = FaultClassifier.tcp(cause);
         assertThat(fault.blame()).isEqualTo(Blame.LOCAL);
-        assertThat(fault.stage()).isEqualTo(ConnectionStage.TCP);
+        assertThat(fault.stage())
+                .isEqualTo(message.startsWith("Network") ? ConnectionStage.TCP : ConnectionStage.SELECT);
     }
 }

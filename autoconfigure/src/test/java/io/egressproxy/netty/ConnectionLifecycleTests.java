@@ -13,6 +13,7 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
@@ -372,32 +373,59 @@ class ConnectionLifecycleTests {
 
     @Test
     void proxiesOfAPoolAreEachTriedAtEachAddress() {
+        List<String> urls = List.of("socks5://one.test:1", "socks5://two.test:1");
+        try (ClientRoutes routes = routes(Duration.ofSeconds(5), urls)) {
+            HttpClient client = routes.byHost(HttpClient.newConnection(), ConnectionType.HTTP);
+            for (int i = 0; i < 4; i++) {
+                assertThat(whoami(client, target.url("http", "/whoami")))
+                        .contains(lab.proxy(ProxyKind.MICROSOCKS_SOCKS5).egressAddress());
+            }
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void aProxyWithAnAddressLeftLosesNoTimeWhileAnotherIsTriedInBetween() {
+        try (FaultyProxy hole = FaultyProxy.with(Faults.blackHole());
+                ClientRoutes routes =
+                        routes(Duration.ofMillis(500), List.of("socks5://one.test:1", hole.url("socks5")))) {
+            HttpClient client = routes.byHost(HttpClient.newConnection(), ConnectionType.HTTP);
+            assertThat(whoami(client, target.url("http", "/whoami")))
+                    .contains(lab.proxy(ProxyKind.MICROSOCKS_SOCKS5).egressAddress());
+        }
+        assertNothingDirect();
+    }
+
+    /** A pool in which names of {@code .test} lead to a closed port first, and then to a proxy that works. */
+    private ClientRoutes routes(Duration attemptTimeout, List<String> urls) {
         RunningProxy good = lab.proxy(ProxyKind.MICROSOCKS_SOCKS5);
         ProxyEntry one = ProxyEntry.directly();
-        List<PoolMember> members = List.of("one.test", "two.test").stream()
-                .map(name -> new PoolMember(ProxyUrl.parse("socks5://" + name + ":1"), 5, 1, true, null, null))
-                .toList();
+        ProxyEntry pool = new ProxyEntry(
+                null,
+                null,
+                false,
+                null,
+                urls.stream()
+                        .map(url -> new PoolMember(ProxyUrl.parse(url), 5, 1, true, null, null))
+                        .toList(),
+                null,
+                "round_robin",
+                3,
+                attemptTimeout,
+                OnExhausted.FAIL,
+                one.healthCheck(),
+                one.circuitBreaker());
         ProxySettings settings = ProxySettings.builder()
                 .noProxy()
-                .defaultProxy(
-                        ConnectionType.HTTP,
-                        new ProxyEntry(
-                                null,
-                                null,
-                                false,
-                                null,
-                                members,
-                                null,
-                                "round_robin",
-                                3,
-                                one.attemptTimeout(),
-                                one.onExhausted(),
-                                one.healthCheck(),
-                                one.circuitBreaker()))
+                .defaultProxy(ConnectionType.HTTP, pool)
                 .build();
         NameResolution names = new NameResolution(HttpResources.get()) {
             @Override
             void resolve(Channel channel, String host, int port, Callback callback) {
+                if (!host.endsWith(".test")) {
+                    super.resolve(channel, host, port, callback);
+                    return;
+                }
                 callback.accept(
                         List.of(
                                 new InetSocketAddress("127.0.0.1", FaultyProxy.closedPort()),
@@ -405,14 +433,8 @@ class ConnectionLifecycleTests {
                         null);
             }
         };
-        try (ClientRoutes routes = new ClientRoutes(
-                new ProxyRouter(settings), bundle -> lab.certificates().nettyClientContext(), names)) {
-            HttpClient client = routes.byHost(HttpClient.newConnection(), ConnectionType.HTTP);
-            for (int i = 0; i < 4; i++) {
-                assertThat(whoami(client, target.url("http", "/whoami"))).contains(good.egressAddress());
-            }
-        }
-        assertNothingDirect();
+        return new ClientRoutes(
+                new ProxyRouter(settings), bundle -> lab.certificates().nettyClientContext(), names);
     }
 
     @Test

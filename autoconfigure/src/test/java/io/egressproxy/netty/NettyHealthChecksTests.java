@@ -88,6 +88,22 @@ class NettyHealthChecksTests {
                         Stream.of(
                                 Map.entry("http", Faults.connectAnswer("403 Forbidden")),
                                 Map.entry("http", Faults.connectAnswer("502 Bad Gateway")),
+                                Map.entry("http", Faults.connectAnswer("400 Bad Request")),
+                                Map.entry("http", Faults.connectAnswer("402 Payment Required")),
+                                Map.entry("http", Faults.connectAnswer("404 Not Found")),
+                                Map.entry("http", Faults.connectAnswer("501 Not Implemented")),
+                                Map.entry("http", Faults.connectAnswer("520 Unknown")),
+                                Map.entry(
+                                        "socks5",
+                                        Script.named("drops its own machine as a target")
+                                                .agreeOnSocks5Method()
+                                                .readSocks5Request()),
+                                Map.entry(
+                                        "socks5",
+                                        Script.named("closes at its own machine as a target")
+                                                .agreeOnSocks5Method()
+                                                .readSocks5Request()
+                                                .close()),
                                 Map.entry("socks4a", Faults.socks4Reply(91))),
                         Stream.of(1, 2, 3, 4, 5).map(reply -> Map.entry("socks5", Faults.socks5Reply(reply))))
                 .map(alive -> DynamicTest.dynamicTest(alive.getKey() + " " + alive.getValue(), () -> {
@@ -102,6 +118,7 @@ class NettyHealthChecksTests {
     Stream<DynamicTest> aHandshakeFindsWhatAPlainConnectionDoesNot() {
         Stream<Map.Entry<String, Script>> faults = Stream.of(
                 Map.entry("http", Faults.proxyAuthenticationRequired()),
+                Map.entry("http", Faults.connectAnswer("302 Found", "Location: /login")),
                 Map.entry("http", Faults.sshBanner()),
                 Map.entry("http", Faults.blackHole()),
                 Map.entry("socks5", Faults.socks5BadCredentials(1)),

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyUrl;
+import io.egressproxy.settings.DirectFallback;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
@@ -16,7 +17,9 @@ import io.egressproxy.testkit.ProxyKind;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.Script;
+import io.egressproxy.testkit.SynBlackHole;
 import io.egressproxy.testkit.TargetServer;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,6 +46,7 @@ import reactor.core.publisher.Mono;
 import reactor.netty.ByteBufFlux;
 import reactor.netty.http.HttpProtocol;
 import reactor.netty.http.client.HttpClient;
+import reactor.netty.resources.ConnectionProvider;
 
 /** Pools on real proxies: a proxy that fails costs an attempt, not a connection. */
 @ExtendWith(ProxyLab.Extension.class)
@@ -80,6 +84,11 @@ class PoolFailoverTests {
     }
 
     private static ProxyEntry pool(Duration attemptTimeout, int maxAttempts, List<String> urls) {
+        return pool(attemptTimeout, maxAttempts, OnExhausted.LAST_RESORT, urls);
+    }
+
+    private static ProxyEntry pool(
+            Duration attemptTimeout, int maxAttempts, OnExhausted onExhausted, List<String> urls) {
         ProxyEntry one = ProxyEntry.directly();
         return new ProxyEntry(
                 null,
@@ -93,7 +102,7 @@ class PoolFailoverTests {
                 "round_robin",
                 maxAttempts,
                 attemptTimeout,
-                OnExhausted.LAST_RESORT,
+                onExhausted,
                 one.healthCheck(),
                 one.circuitBreaker());
     }
@@ -258,5 +267,108 @@ class PoolFailoverTests {
                     .hasStackTraceContaining("; no other proxy of the pool is usable.");
         }
         assertThat(target.seen()).isEmpty();
+    }
+
+    private static String dead() {
+        return "socks5://127.0.0.1:" + FaultyProxy.closedPort();
+    }
+
+    @Test
+    @Tag("no-leak")
+    void withDirectFallbackAlwaysAConnectionThatHasUsedUpItsAttemptsDoesNotGoDirectlyWhileAProxyIsLeft() {
+        List<String> urls = List.of(dead(), dead(), dead(), proxies.get(0).url());
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy()
+                .directFallback(DirectFallback.ALWAYS)
+                .defaultProxy(ConnectionType.HTTP, pool(Duration.ofSeconds(1), 3, urls))
+                .build();
+        try (Routed routed = Routed.by(lab, settings)) {
+            HttpClient client = routed.http().keepAlive(false);
+            assertThatThrownBy(
+                            () -> whoami(client, target.url("http", "/whoami")).block(Routed.PATIENCE))
+                    .hasStackTraceContaining("max-attempts proxies of the pool were tried");
+            for (int i = 0; i < 12; i++) {
+                whoami(client, target.url("http", "/whoami"))
+                        .onErrorComplete(ProxyConnectionException.class)
+                        .block(Routed.PATIENCE);
+            }
+        }
+        assertThat(target.requests()).isNotEmpty();
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 5})
+    void aPoolThatIsDeadHandsOverToTheDefaultAndNoConnectionFails(int size) {
+        ProxyEntry own = pool(
+                Duration.ofSeconds(1),
+                3,
+                OnExhausted.DEFAULT,
+                Stream.generate(PoolFailoverTests::dead).limit(size).toList());
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy()
+                .defaultProxy(ConnectionType.HTTP, pool(Duration.ofSeconds(1), 3, urls()))
+                .exchange(Routed.EXCHANGE, exchange -> exchange.proxy(ConnectionType.HTTP, own))
+                .build();
+        try (Routed routed = Routed.by(lab, settings)) {
+            HttpClient client = routed.http().keepAlive(false);
+            for (int i = 0; i < 150; i++) {
+                assertThat(whoami(client, target.url("http", "/whoami")).block(Routed.PATIENCE))
+                        .contains("peer");
+            }
+        }
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @Test
+    void oneFrozenProxyOfTwoFailsNoConnectionUnderLoadWithTheDefaults() {
+        List<RunningProxy> two = lab.poolOfFive().subList(0, 2);
+        List<String> urls = two.stream().map(RunningProxy::url).toList();
+        try (Routed routed = routed(pool(Duration.ofSeconds(5), 3, urls))) {
+            HttpClient client = routed.injector
+                    .customize(HttpClient.create(ConnectionProvider.create("many", 5_000)), Routed.EXCHANGE)
+                    .keepAlive(false);
+            two.get(0).freeze();
+            List<String> failures = Objects.requireNonNull(Flux.interval(Duration.ofMillis(5))
+                    .take(1_600)
+                    .onBackpressureBuffer()
+                    .flatMap(
+                            i -> whoami(client, target.url("http", "/whoami"))
+                                    .then(Mono.<String>empty())
+                                    .onErrorResume(failure -> Mono.just(String.valueOf(failure.getMessage()))),
+                            5_000)
+                    .collectList()
+                    .block(Duration.ofSeconds(60)));
+            assertThat(failures).isEmpty();
+        }
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @Test
+    void oneTargetThatDropsEverythingDoesNotTakeTheProxiesFromTheOthers() throws IOException {
+        List<RunningProxy> four = Stream.of(
+                        ProxyKind.TINYPROXY_HTTP,
+                        ProxyKind.SQUID_HTTP,
+                        ProxyKind.MICROSOCKS_SOCKS5,
+                        ProxyKind.MICROSOCKS_SOCKS5_CREDENTIALS)
+                .map(lab::proxy)
+                .toList();
+        List<String> urls = four.stream().map(RunningProxy::url).toList();
+        try (SynBlackHole hole = SynBlackHole.open();
+                Routed routed = routed(pool(Duration.ofMillis(500), 2, urls))) {
+            HttpClient client = routed.http().keepAlive(false);
+            for (int i = 0; i < 6; i++) {
+                assertThatThrownBy(() -> whoami(client, "http://" + hole.host() + ":" + hole.port() + "/")
+                                .block(Duration.ofSeconds(2)))
+                        .isNotNull();
+            }
+            List<String> peers = Objects.requireNonNull(Flux.range(0, 12)
+                    .concatMap(i -> whoami(client, target.url("http", "/whoami")))
+                    .map(this::peer)
+                    .collectList()
+                    .block(Routed.PATIENCE));
+            assertThat(peers)
+                    .containsAll(four.stream().map(RunningProxy::egressAddress).toList());
+        }
     }
 }
