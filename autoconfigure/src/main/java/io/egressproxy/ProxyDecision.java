@@ -1,5 +1,6 @@
 package io.egressproxy;
 
+import java.net.InetAddress;
 import java.time.Duration;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -53,12 +54,39 @@ public sealed interface ProxyDecision {
         /** In the exchange's own settings. */
         EXCHANGE,
         /** In {@code proxy.default}. */
-        DEFAULT;
+        DEFAULT,
+        /** In an answer that the proxy service gave for this connection. */
+        SERVICE,
+        /** In an answer that the proxy service gave earlier. */
+        CACHE,
+        /** In an answer of the proxy service that has expired, while the service is away. */
+        STALE;
+
+        /**
+         * Whether the proxy comes from the application's own settings.
+         *
+         * @return false if a service named it
+         */
+        public boolean isEmbedded() {
+            return this == EXCHANGE || this == DEFAULT;
+        }
+
+        /**
+         * Whether a proxy found here may be connected to at an address. A service must not lead an application to what only
+         * its own machine can reach, such as a cloud's metadata service.
+         *
+         * @param address where the proxy's name leads
+         * @return false for link-local, multicast and unspecified addresses of a service's proxy
+         */
+        public boolean allows(InetAddress address) {
+            return isEmbedded()
+                    || !(address.isLinkLocalAddress() || address.isMulticastAddress() || address.isAnyLocalAddress());
+        }
 
         /**
          * The name used in logs.
          *
-         * @return {@code exchange} or {@code default}
+         * @return for example {@code exchange}
          */
         public String id() {
             return name().toLowerCase(Locale.ROOT);
@@ -75,6 +103,8 @@ public sealed interface ProxyDecision {
         NOT_CONFIGURED("not configured"),
         /** No exchange claims the host and {@code proxy.unmatched-hosts} is {@code direct}. */
         UNMATCHED_HOST("unmatched host"),
+        /** The proxy service says so, no proxy is left, and {@code proxy.direct-fallback} is not {@code never}. */
+        DIRECTED("fallback, as the proxy service says"),
         /** No proxy is left and {@code proxy.direct-fallback} is {@code always}. */
         FALLBACK("fallback, no proxy left"),
         /** {@code proxy.enabled} is false. */

@@ -9,9 +9,13 @@ import io.egressproxy.netty.NettyHealthChecks;
 import io.egressproxy.netty.NettyProxyInjector;
 import io.egressproxy.netty.ProxySslContexts;
 import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.service.AnswerStore;
+import io.egressproxy.service.ProxyServiceClient;
+import io.egressproxy.service.ServiceBreaker;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.ProxySettingsCustomizer;
+import io.micrometer.observation.ObservationRegistry;
 import java.util.Map;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
@@ -58,8 +62,35 @@ public final class EgressProxyAutoConfiguration {
     @Bean
     @Lazy(false)
     @ConditionalOnMissingBean
-    ProxyRouter proxyRouter(ProxySettings settings, Map<String, ProxySelectionStrategy> strategies) {
-        return new ProxyRouter(settings, strategies::get);
+    ProxyRouter proxyRouter(
+            ProxySettings settings, Map<String, ProxySelectionStrategy> strategies, ProxyDelegation delegation) {
+        return new ProxyRouter(settings, strategies::get, delegation.answers());
+    }
+
+    @Bean
+    @Lazy(false)
+    @ConditionalOnMissingBean
+    ProxyDelegation proxyDelegation(
+            ProxySettings settings,
+            ConfigurableEnvironment environment,
+            ProxySslContexts tls,
+            ObjectProvider<ReactorResourceFactory> resources,
+            ObjectProvider<ObservationRegistry> observations,
+            ObjectProvider<ProxyServiceClient> ownClient,
+            ObjectProvider<AnswerStore> store,
+            ObjectProvider<ServiceBreaker> breaker) {
+        if (!settings.enabled() || !settings.externalService().enabled()) {
+            return ProxyDelegation.none();
+        }
+        return ProxyDelegation.of(
+                settings,
+                environment,
+                tls,
+                loops(resources),
+                observations.getIfAvailable(() -> ObservationRegistry.NOOP),
+                ownClient.getIfAvailable(),
+                store.getIfAvailable(),
+                breaker.getIfAvailable());
     }
 
     @Bean

@@ -3,8 +3,8 @@ package io.egressproxy.netty;
 import io.egressproxy.Blame;
 import io.egressproxy.ConnectionStage;
 import io.egressproxy.ProxyUrl;
+import io.egressproxy.RetryAfter;
 import io.netty.channel.ConnectTimeoutException;
-import io.netty.handler.codec.DateFormatter;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.proxy.ProxyConnectException;
 import io.netty.handler.ssl.NotSslRecordException;
@@ -14,8 +14,6 @@ import java.security.cert.CertificateException;
 import java.security.cert.CertificateExpiredException;
 import java.security.cert.CertificateNotYetValidException;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.Date;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.TimeoutException;
@@ -31,8 +29,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class FaultClassifier {
     private static final Pattern SOCKS_STATUS = Pattern.compile("status: \\S*\\((-?\\d+)\\)");
-    private static final Duration LEAST_PAUSE = Duration.ofSeconds(1);
-    private static final Duration MOST_PAUSE = Duration.ofMinutes(5);
     private static final String UNFINISHED = "did not finish the handshake in time";
     private static final String ANSWERED_THEN_CLOSED = "answered, and closed the connection during the handshake";
     private static final String CHECK_CREDENTIALS = "check the user name and password in its URL";
@@ -117,6 +113,15 @@ final class FaultClassifier {
                 "check the SSL bundle");
     }
 
+    /** A service's proxy leads where no service may lead. */
+    static ProxyFault forbiddenAddress() {
+        return new ProxyFault(
+                ConnectionStage.TCP,
+                Blame.CONFIGURATION,
+                "was not tried: the proxy service named it, and it is link-local, multicast or unspecified",
+                "check what the proxy service answers");
+    }
+
     private static ProxyFault tls(String detail, String advice) {
         return proxy(ConnectionStage.TLS, detail, advice);
     }
@@ -186,7 +191,7 @@ final class FaultClassifier {
                         refusal,
                         "the proxy forbids this host or port: have it allowed there (squid: acl SSL_ports, tinyproxy:"
                                 + " ConnectPort)");
-            case 429 -> tooMany(refusal, retryAfter(refused.retryAfter()));
+            case 429 -> tooMany(refusal, RetryAfter.parse(refused.retryAfter()));
             case 500, 502, 503, 504 -> handshake(Blame.AMBIGUOUS, refusal, CHECK_TARGET);
             default -> handshake(Blame.CONFIGURATION, refusal + ", as a web server would, not a proxy", CHECK_SCHEME);
         };
@@ -199,24 +204,6 @@ final class FaultClassifier {
                 retryAfter == null ? refusal : refusal + " for " + retryAfter.toSeconds() + " s",
                 "use this proxy less often",
                 retryAfter);
-    }
-
-    /** What {@code Retry-After} says (RFC 9110, section 10.2.3: seconds or a date), within reason; null if it says nothing. */
-    private static @Nullable Duration retryAfter(@Nullable String header) {
-        if (header == null) {
-            return null;
-        }
-        Duration said;
-        if (header.matches("[0-9]{1,9}")) {
-            said = Duration.ofSeconds(Long.parseLong(header));
-        } else {
-            Date date = DateFormatter.parseHttpDate(header);
-            if (date == null) {
-                return null;
-            }
-            said = Duration.between(Instant.now(), date.toInstant());
-        }
-        return said.compareTo(LEAST_PAUSE) < 0 ? LEAST_PAUSE : said.compareTo(MOST_PAUSE) > 0 ? MOST_PAUSE : said;
     }
 
     private static ProxyFault socks5(int code) {

@@ -68,7 +68,7 @@ public final class NettyProxyInjector implements ProxyInjector {
     }
 
     private Mono<ProxyDecision> decide(ProxyTarget target) {
-        return Mono.fromSupplier(() -> router.decide(target));
+        return router.decideNow(target);
     }
 
     @Override

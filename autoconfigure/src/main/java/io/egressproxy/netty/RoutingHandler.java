@@ -19,6 +19,7 @@ import io.netty.util.ReferenceCountUtil;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
+import java.net.UnknownHostException;
 import java.nio.channels.ClosedChannelException;
 import java.time.Duration;
 import java.util.List;
@@ -201,8 +202,13 @@ final class RoutingHandler extends ChannelDuplexHandler {
             if (state != State.CONNECTING) {
                 return;
             }
+            List<InetSocketAddress> allowed = addresses.stream()
+                    .filter(address -> use.source().allows(address.getAddress()))
+                    .toList();
             if (unknown != null) {
                 proxyFailed(ctx, use, unknown);
+            } else if (allowed.isEmpty()) {
+                proxyFailed(ctx, use, new UnknownHostException(proxy.host()), FaultClassifier.forbiddenAddress());
             } else {
                 address(
                         ctx,
@@ -210,7 +216,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
                         connection,
                         wanted,
                         use,
-                        new ConnectionPlan.PartlyTried(proxy, addresses, deadlineNanos - System.nanoTime()));
+                        new ConnectionPlan.PartlyTried(proxy, allowed, deadlineNanos - System.nanoTime()));
             }
         });
     }

@@ -1,5 +1,6 @@
 package io.egressproxy.routing;
 
+import io.egressproxy.Blame;
 import io.egressproxy.ConnectionStage;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
@@ -9,6 +10,7 @@ import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyDecision.Direct;
 import io.egressproxy.ProxyDecision.Reason;
 import io.egressproxy.ProxyDecision.Refuse;
+import io.egressproxy.ProxyDecision.Source;
 import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxySelectionStrategy;
@@ -17,7 +19,12 @@ import io.egressproxy.ProxyUrl;
 import io.egressproxy.pool.ProxyPool;
 import io.egressproxy.pool.ProxyPool.Exhausted;
 import io.egressproxy.routing.RouteTable.Route;
+import io.egressproxy.service.Answer;
+import io.egressproxy.service.FallbackPolicy;
+import io.egressproxy.service.ProxyAnswers;
+import io.egressproxy.service.ProxyServiceException;
 import io.egressproxy.settings.OnExhausted;
+import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
 import java.util.Collection;
 import java.util.List;
@@ -36,6 +43,8 @@ public final class ProxyRouter {
     private static final Direct DISABLED = new Direct(Reason.DISABLED);
 
     private final RouteTable routes;
+    private final @Nullable ProxyAnswers service;
+    private final Throttle<ExchangeId> fallbackWarnings;
     private final Throttle<ExchangeId> directWarnings;
     private final Throttle<ProxyUrl> securityWarnings;
 
@@ -56,14 +65,32 @@ public final class ProxyRouter {
      * @throws io.egressproxy.settings.InvalidProxySettingsException if a pool names a strategy that does not exist
      */
     public ProxyRouter(ProxySettings settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
-        this(settings, strategies, System::nanoTime);
+        this(settings, strategies, null);
+    }
+
+    /**
+     * A router that asks a proxy service first.
+     *
+     * @param settings the settings
+     * @param strategies finds a strategy of the application's own by its name, or null
+     * @param service the service's answers, or null if there is no service
+     * @throws io.egressproxy.settings.InvalidProxySettingsException if a pool names a strategy that does not exist
+     */
+    public ProxyRouter(
+            ProxySettings settings,
+            Function<String, @Nullable ProxySelectionStrategy> strategies,
+            @Nullable ProxyAnswers service) {
+        this(settings, strategies, service, System::nanoTime);
     }
 
     ProxyRouter(
             ProxySettings settings,
             Function<String, @Nullable ProxySelectionStrategy> strategies,
+            @Nullable ProxyAnswers service,
             LongSupplier nanoTime) {
         this.routes = new RouteTable(settings, strategies);
+        this.service = service;
+        this.fallbackWarnings = new Throttle<>(nanoTime);
         this.directWarnings = new Throttle<>(nanoTime);
         this.securityWarnings = new Throttle<>(nanoTime);
         if (settings.enabled()) {
@@ -90,12 +117,16 @@ public final class ProxyRouter {
     }
 
     /**
-     * Has somebody told when a proxy of a pool is left out, by its failures or by its checks.
+     * Has somebody told when a proxy is left out: of a pool by its failures or its checks, or because the service's answer has
+     * gone.
      *
      * @param listener gets the proxy; must not block, and must not ask the router back
      */
     public void onProxyOut(Consumer<ProxyUrl> listener) {
         pools().forEach(pool -> pool.onOut(listener));
+        if (service != null) {
+            service.onOut(listener);
+        }
     }
 
     /**
@@ -112,23 +143,57 @@ public final class ProxyRouter {
     }
 
     /**
-     * What a connection opened now would do. Takes no lease.
+     * What a connection opened now would do, as far as that is known without asking the proxy service. Takes no lease.
      *
      * @param target where it would go
-     * @return the decision
+     * @return the decision; never direct where the service would have to be asked
      */
     public ProxyDecision decide(ProxyTarget target) {
         if (!isEnabled()) {
             return DISABLED;
         }
         Route route = routes.route(target);
+        ProxyAnswers answers = serviceFor(target, route);
+        if (answers == null) {
+            return embeddedDecision(target, route);
+        }
+        Answer cached = answers.cached(target);
+        return cached != null && cached.proxy() != null
+                ? useProxy(cached.proxy(), route, Source.CACHE)
+                : new Refuse("the proxy service is asked when a connection is opened");
+    }
+
+    /**
+     * What a connection opened now would do. Asks the proxy service if need be, but takes no lease.
+     *
+     * @param target where it would go
+     * @return the decision
+     */
+    public Mono<ProxyDecision> decideNow(ProxyTarget target) {
+        return Mono.defer(() -> {
+            Route route = routes.route(target);
+            ProxyAnswers answers = isEnabled() ? serviceFor(target, route) : null;
+            return answers == null
+                    ? Mono.just(decide(target))
+                    : delegated(target, List.of(), new Delegated(answers, route, true))
+                            .map(ProxyLease::decision);
+        });
+    }
+
+    private ProxyDecision embeddedDecision(ProxyTarget target, Route route) {
         if (route instanceof Route.Pooled pooled) {
             ProxyPool.Preview next = pooled.pool().preview(target);
             return next == null
-                    ? routes.decideExhausted(target, Exhausted.PROXIES.text())
+                    ? routes.decideExhausted(target, Exhausted.PROXIES.text(), false)
                     : new UseProxy(next.proxy(), next.timeout(), next.sslBundle(), pooled.source());
         }
-        return ((Route.Fixed) route).decision();
+        return route instanceof Route.Exempt exempt ? exempt.decision() : ((Route.Fixed) route).decision();
+    }
+
+    private @Nullable ProxyAnswers serviceFor(ProxyTarget target, Route route) {
+        return service != null && !(route instanceof Route.Exempt) && service.serves(target.exchange())
+                ? service
+                : null;
     }
 
     /**
@@ -140,27 +205,149 @@ public final class ProxyRouter {
      */
     public Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried) {
         return Mono.defer(() -> {
-            ProxyLease lease =
-                    isEnabled() ? lease(target, tried, routes.route(target)) : new Lease(target, DISABLED, null);
-            if (lease.decision() instanceof Refuse refuse) {
-                return Mono.error(new ProxyConnectionException(target, List.of(), refuse.reason(), null));
+            if (!isEnabled()) {
+                return Mono.just(new Lease(target, DISABLED, null, null));
             }
-            if (lease.decision() instanceof Direct direct && direct.reason() == Reason.FALLBACK) {
-                warnDirect(target);
-            }
-            return Mono.just(lease);
+            Route route = routes.route(target);
+            ProxyAnswers answers = serviceFor(target, route);
+            return answers == null
+                    ? granted(lease(target, tried, route))
+                    : delegated(target, tried, new Delegated(answers, route, false))
+                            .flatMap(this::granted);
         });
+    }
+
+    private Mono<ProxyLease> granted(ProxyLease lease) {
+        if (lease.decision() instanceof Refuse refuse) {
+            return Mono.error(new ProxyConnectionException(lease.target(), List.of(), refuse.reason(), null));
+        }
+        if (lease.decision() instanceof Direct direct
+                && (direct.reason() == Reason.FALLBACK || direct.reason() == Reason.DIRECTED)) {
+            warnDirect(lease.target(), direct);
+        }
+        return Mono.just(lease);
+    }
+
+    /**
+     * @param preview whether nothing is opened: no use of a pool's proxy is taken
+     */
+    private record Delegated(ProxyAnswers answers, Route route, boolean preview) {}
+
+    /** The service's proxy; the embedded configuration where it has none, has failed, or is away. */
+    private Mono<ProxyLease> delegated(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
+        ProxyAnswers answers = delegated.answers();
+        Answer cached = answers.cached(target);
+        if (cached != null && (cached.proxy() == null || !tried.contains(cached.proxy()))) {
+            return Mono.just(by(cached, Source.CACHE, target, tried, delegated));
+        }
+        Answer failed = tried.isEmpty() ? null : answers.failed(target);
+        boolean directed = failed != null && failed.fallbackPolicy() == FallbackPolicy.DIRECT_CONNECTION;
+        if (!tried.isEmpty() && !directed) { // meanwhile another answer is on its way
+            ProxyLease embedded = embedded(target, tried, delegated);
+            if (embedded != null) {
+                return Mono.just(embedded);
+            }
+        }
+        return answers.ask(target)
+                .map(answer -> by(answer, Source.SERVICE, target, tried, delegated))
+                .onErrorResume(
+                        ProxyServiceException.class,
+                        away -> Mono.fromSupplier(() ->
+                                withoutService(target, tried, delegated, directed, String.valueOf(away.getMessage()))));
+    }
+
+    private ProxyLease by(
+            Answer answer, Source source, ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
+        ProxyUrl proxy = answer.proxy();
+        boolean directed = answer.fallbackPolicy() == FallbackPolicy.DIRECT_CONNECTION;
+        if (proxy != null && !tried.contains(proxy)) {
+            return new Lease(target, useProxy(proxy, delegated.route(), source), null, answer);
+        }
+        if (proxy == null && directed) {
+            ProxyDecision decision = routes.decideExhausted(
+                    target, "the proxy service has no proxy for it, and says to connect directly", true);
+            if (decision instanceof Direct) {
+                return new Lease(target, decision, null, null);
+            }
+        }
+        return embeddedOrNone(
+                target,
+                tried,
+                delegated,
+                directed,
+                proxy == null
+                        ? "the proxy service has no proxy for it"
+                        : "the proxy service has no other proxy for it");
+    }
+
+    private ProxyLease withoutService(
+            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, boolean directed, String reason) {
+        Answer stale = delegated.answers().stale(target);
+        ProxyUrl proxy = stale == null ? null : stale.proxy();
+        if (proxy != null && !tried.contains(proxy)) {
+            return new Lease(target, useProxy(proxy, delegated.route(), Source.STALE), null, stale);
+        }
+        return embeddedOrNone(target, tried, delegated, directed, reason);
+    }
+
+    private ProxyLease embeddedOrNone(
+            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, boolean directed, String reason) {
+        ProxyLease embedded = embedded(target, tried, delegated);
+        ProxyLease lease = embedded != null
+                ? embedded
+                : new Lease(target, routes.decideExhausted(target, unserved(reason), directed), null, null);
+        long count = delegated.preview() ? 0 : fallbackWarnings.occurred(known(target));
+        if (count > 0) {
+            log.warn(
+                    "{}: {}; instead {} ({} such connection(s) since the last warning)",
+                    target,
+                    reason,
+                    lease.decision(),
+                    count);
+        }
+        return lease;
+    }
+
+    private String unserved(String reason) {
+        return reason
+                + (routes.settings().externalService().fallbackToEmbedded()
+                        ? ", and no embedded proxy is left for it"
+                        : ", and proxy.external-service.fallback-to-embedded is false");
+    }
+
+    /** What the embedded configuration has for it, if it may be used and has anything. */
+    private @Nullable ProxyLease embedded(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
+        if (!routes.settings().externalService().fallbackToEmbedded()) {
+            return null;
+        }
+        ProxyDecision preview = delegated.preview() ? embeddedDecision(target, delegated.route()) : null;
+        ProxyLease lease =
+                preview != null ? new Lease(target, preview, null, null) : lease(target, tried, delegated.route());
+        boolean serves = lease.decision() instanceof UseProxy
+                || (lease.decision() instanceof Direct direct && direct.reason() == Reason.CONFIGURED);
+        return serves ? lease : null; // nothing configured means direct only where no service is
+    }
+
+    private static UseProxy useProxy(ProxyUrl proxy, Route route, Source source) {
+        boolean another = route instanceof Route.Pooled
+                || (route instanceof Route.Fixed fixed && fixed.decision() instanceof UseProxy);
+        return new UseProxy(
+                proxy, another ? ProxyEntry.DEFAULT_ATTEMPT_TIMEOUT : ProxyEntry.DEFAULT_TIMEOUT, null, source);
     }
 
     private ProxyLease lease(ProxyTarget target, Collection<ProxyUrl> tried, Route route) {
         if (route instanceof Route.Pooled pooled) {
             return lease(target, tried, pooled);
         }
+        if (route instanceof Route.Exempt exempt) {
+            return new Lease(target, exempt.decision(), null, null);
+        }
         ProxyDecision decision = ((Route.Fixed) route).decision();
         boolean failed = decision instanceof UseProxy use && tried.contains(use.proxy());
         return new Lease(
                 target,
-                failed ? routes.decideExhausted(target, "no other proxy is configured for it") : decision,
+                failed ? routes.decideExhausted(target, "no other proxy is configured for it", false) : decision,
+                null,
                 null);
     }
 
@@ -168,10 +355,11 @@ public final class ProxyRouter {
         ProxyPool pool = pooled.pool();
         ProxyPool.Grant grant = pool.acquire(target, tried);
         if (grant instanceof ProxyPool.Use use) {
-            return new Lease(target, new UseProxy(use.proxy(), use.timeout(), use.sslBundle(), pooled.source()), use);
+            return new Lease(
+                    target, new UseProxy(use.proxy(), use.timeout(), use.sslBundle(), pooled.source()), use, null);
         }
         Exhausted reason = ((ProxyPool.Grant.None) grant).reason();
-        if (pool.onExhausted() == OnExhausted.DEFAULT && pooled.source() == ProxyDecision.Source.EXCHANGE) {
+        if (pool.onExhausted() == OnExhausted.DEFAULT && pooled.source() == Source.EXCHANGE) {
             Route handedTo = routes.defaultRoute(target);
             boolean proxied = handedTo instanceof Route.Pooled
                     || (handedTo instanceof Route.Fixed fixed && fixed.decision() instanceof UseProxy);
@@ -182,21 +370,29 @@ public final class ProxyRouter {
         // where proxies are left, and only this connection gets none of them, it does not go directly
         return new Lease(
                 target,
-                reason == Exhausted.PROXIES ? routes.decideExhausted(target, reason.text()) : new Refuse(reason.text()),
+                reason == Exhausted.PROXIES
+                        ? routes.decideExhausted(target, reason.text(), false)
+                        : new Refuse(reason.text()),
+                null,
                 null);
     }
 
     /** At most one line a minute for each exchange; ids without routes of their own never fall back under their name. */
-    private void warnDirect(ProxyTarget target) {
-        boolean known = routes.settings().exchanges().containsKey(target.exchange());
-        long count = directWarnings.occurred(known ? target.exchange() : ExchangeId.DEFAULT);
+    private void warnDirect(ProxyTarget target, Direct direct) {
+        long count = directWarnings.occurred(known(target));
         if (count > 0) {
             log.warn(
-                    "{}: no proxy is left, connecting DIRECTLY since proxy.direct-fallback is always"
-                            + " ({} such connection(s) since the last warning)",
+                    "{}: no proxy is left, connecting DIRECTLY since {} ({} such connection(s) since the last warning)",
                     target,
+                    direct.reason() == Reason.DIRECTED
+                            ? "the proxy service says so"
+                            : "proxy.direct-fallback is always",
                     count);
         }
+    }
+
+    private ExchangeId known(ProxyTarget target) {
+        return routes.settings().exchanges().containsKey(target.exchange()) ? target.exchange() : ExchangeId.DEFAULT;
     }
 
     /** Somebody may be listening in where a certificate is not the proxy's; at most one line a minute for each proxy. */
@@ -212,16 +408,25 @@ public final class ProxyRouter {
         }
     }
 
+    /** A service's proxy that does not reach this target is of no use to its exchange, whoever is to blame. */
+    private static boolean isOfTheProxy(Outcome outcome) {
+        return outcome instanceof Outcome.Failed failed
+                && failed.blame() != Blame.TARGET
+                && failed.blame() != Blame.LOCAL;
+    }
+
     private final class Lease implements ProxyLease {
         private final ProxyTarget target;
         private final ProxyDecision decision;
         private final ProxyPool.@Nullable Use use;
+        private final @Nullable Answer answer;
         private final AtomicBoolean closed = new AtomicBoolean();
 
-        Lease(ProxyTarget target, ProxyDecision decision, ProxyPool.@Nullable Use use) {
+        Lease(ProxyTarget target, ProxyDecision decision, ProxyPool.@Nullable Use use, @Nullable Answer answer) {
             this.target = target;
             this.decision = decision;
             this.use = use;
+            this.answer = answer;
         }
 
         @Override
@@ -247,6 +452,9 @@ public final class ProxyRouter {
                 log.debug("{} {} ended: {}", target, decision, outcome);
                 if (use != null) {
                     use.close(outcome);
+                }
+                if (answer != null && service != null && isOfTheProxy(outcome)) {
+                    service.failed(target, answer);
                 }
                 if (outcome instanceof Outcome.Failed failed
                         && failed.stage() == ConnectionStage.TLS

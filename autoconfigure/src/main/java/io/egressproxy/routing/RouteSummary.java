@@ -54,8 +54,11 @@ final class RouteSummary {
             log.info("hosts that never use a proxy: {} (no-proxy)", settings.noProxy());
         }
         if (settings.externalService().enabled()) {
-            log.warn(
-                    "proxy.external-service is enabled, but this version asks no proxy service yet: it counts as away");
+            log.info(
+                    "a proxy service is asked first, for {} % of the exchanges: {}{}",
+                    settings.externalService().rolloutPercent(),
+                    settings.externalService().endpoints(),
+                    settings.externalService().fallbackToEmbedded() ? "" : "; without it there is no connection");
         }
         if (settings.directFallback() == DirectFallback.ALWAYS) {
             log.warn("proxy.direct-fallback is always: when no proxy is left, connections are made DIRECTLY,"
@@ -92,6 +95,8 @@ final class RouteSummary {
                             .collect(Collectors.joining(", ", "[", more + "]"))
                     + " (" + pooled.source().id() + ")";
         }
-        return ((Route.Fixed) route).decision().toString();
+        return route instanceof Route.Exempt exempt
+                ? exempt.decision().toString()
+                : ((Route.Fixed) route).decision().toString();
     }
 }

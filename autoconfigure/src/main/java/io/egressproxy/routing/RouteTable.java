@@ -45,6 +45,9 @@ final class RouteTable {
 
     /** Where a connection type leads. */
     sealed interface Route {
+        /** To the same decision, whatever a proxy service would say: the host is an exception. */
+        record Exempt(ProxyDecision decision) implements Route {}
+
         /** Always to the same decision. */
         record Fixed(ProxyDecision decision) implements Route {}
 
@@ -99,12 +102,12 @@ final class RouteTable {
     Route route(ProxyTarget target) {
         boolean unmatched = target.exchange().equals(ExchangeId.UNMATCHED);
         if (unmatched && settings.unmatchedHosts() == UnmatchedHosts.DIRECT) {
-            return new Route.Fixed(new Direct(Reason.UNMATCHED_HOST));
+            return new Route.Exempt(new Direct(Reason.UNMATCHED_HOST));
         }
         Routes routes = exchanges.getOrDefault(target.exchange(), defaults);
         String host = target.host();
         if (host != null && settings.noProxy().stream().anyMatch(pattern -> pattern.matches(host))) {
-            return new Route.Fixed(direct(Reason.BYPASS, routes.requireProxy()));
+            return new Route.Exempt(direct(Reason.BYPASS, routes.requireProxy()));
         }
         return Objects.requireNonNull(routes.byType().get(target.type()));
     }
@@ -114,14 +117,21 @@ final class RouteTable {
         return Objects.requireNonNull(defaults.byType().get(target.type()));
     }
 
-    /** What a connection does once no proxy is left for it. */
-    ProxyDecision decideExhausted(ProxyTarget target, String reason) {
-        boolean requireProxy =
-                exchanges.getOrDefault(target.exchange(), defaults).requireProxy();
+    /**
+     * What a connection does once no proxy is left for it.
+     *
+     * @param directed whether the proxy service has said that it may connect directly
+     */
+    ProxyDecision decideExhausted(ProxyTarget target, String reason, boolean directed) {
         return switch (settings.directFallback()) {
-            case ALWAYS -> direct(Reason.FALLBACK, requireProxy);
-            case WHEN_DIRECTED, NEVER -> new Refuse(reason);
+            case ALWAYS -> direct(directed ? Reason.DIRECTED : Reason.FALLBACK, requiresProxy(target));
+            case WHEN_DIRECTED -> directed ? direct(Reason.DIRECTED, requiresProxy(target)) : new Refuse(reason);
+            case NEVER -> new Refuse(reason);
         };
+    }
+
+    boolean requiresProxy(ProxyTarget target) {
+        return exchanges.getOrDefault(target.exchange(), defaults).requireProxy();
     }
 
     /** The exchange that claims a host; the closest pattern wins. */
@@ -148,10 +158,6 @@ final class RouteTable {
         boolean inherits = own == null || own.inherits();
         ProxyEntry entry = inherits ? settings.defaults().entry(type) : own;
         Source source = inherits ? Source.DEFAULT : Source.EXCHANGE;
-        if (settings.externalService().enabled() && !settings.externalService().fallbackToEmbedded()) {
-            return new Route.Fixed(
-                    new Refuse("this version asks no proxy service yet, and fallback-to-embedded is false"));
-        }
         if (entry == null || entry.inherits()) {
             return new Route.Fixed(direct(Reason.NOT_CONFIGURED, requireProxy));
         }

@@ -46,6 +46,9 @@ public record ProxyEntry(
     /** How long connecting to a proxy and its handshake may take if nothing else is configured. */
     public static final Duration DEFAULT_TIMEOUT = Duration.ofSeconds(30);
 
+    /** What a proxy gets while others are left to try, if nothing else is said. */
+    public static final Duration DEFAULT_ATTEMPT_TIMEOUT = Duration.ofSeconds(5);
+
     /** An entry with every list copied. */
     public ProxyEntry {
         pool = pool == null ? null : List.copyOf(pool);
@@ -91,7 +94,7 @@ public record ProxyEntry(
                 null,
                 "round_robin",
                 3,
-                Duration.ofSeconds(5),
+                DEFAULT_ATTEMPT_TIMEOUT,
                 OnExhausted.LAST_RESORT,
                 HealthCheckSettings.DEFAULTS,
                 CircuitBreakerSettings.DEFAULTS);

@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -154,12 +155,12 @@ final class SettingsTranslator {
             if (!(value instanceof Map<?, ?> map)) {
                 return value;
             }
-            List<Object> values =
-                    map.values().stream().map(Session::listsRestored).toList();
             boolean numbered =
                     !map.isEmpty() && IntStream.range(0, map.size()).allMatch(i -> map.containsKey(String.valueOf(i)));
-            if (numbered) {
-                return values;
+            if (numbered) { // sources need not name them in their order
+                return IntStream.range(0, map.size())
+                        .mapToObj(i -> listsRestored(Objects.requireNonNull(map.get(String.valueOf(i)))))
+                        .toList();
             }
             Map<Object, Object> restored = new LinkedHashMap<>();
             map.forEach((key, child) -> restored.put(key, listsRestored(child)));

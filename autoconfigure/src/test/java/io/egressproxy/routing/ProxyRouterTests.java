@@ -164,7 +164,7 @@ class ProxyRouterTests {
         AtomicLong now = new AtomicLong();
         ProxySettings settings =
                 settings().directFallback(DirectFallback.ALWAYS).build();
-        ProxyRouter router = new ProxyRouter(settings, name -> null, now::get);
+        ProxyRouter router = new ProxyRouter(settings, name -> null, null, now::get);
         for (int second = 0; second < 120; second++) {
             now.set(Duration.ofSeconds(second).toNanos());
             StepVerifier.create(router.lease(target("binance", ConnectionType.HTTP), List.of(A)))

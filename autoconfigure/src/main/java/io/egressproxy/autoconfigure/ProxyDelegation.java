@@ -1,0 +1,107 @@
+package io.egressproxy.autoconfigure;
+
+import io.egressproxy.netty.ProxySslContexts;
+import io.egressproxy.service.AnswerStore;
+import io.egressproxy.service.ProxyAnswers;
+import io.egressproxy.service.ProxyServiceClient;
+import io.egressproxy.service.ServiceBreaker;
+import io.egressproxy.service.ServiceConnection;
+import io.egressproxy.service.ServiceDelegation;
+import io.egressproxy.settings.ExternalServiceSettings;
+import io.egressproxy.settings.InvalidProxySettingsException;
+import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.ProxySettingsBinder;
+import io.egressproxy.settings.SettingsProblem;
+import io.micrometer.observation.ObservationRegistry;
+import io.netty.handler.ssl.SslContext;
+import java.util.List;
+import java.util.UUID;
+import javax.net.ssl.SSLException;
+import org.jspecify.annotations.Nullable;
+import org.springframework.beans.factory.DisposableBean;
+import org.springframework.beans.factory.SmartInitializingSingleton;
+import org.springframework.core.env.ConfigurableEnvironment;
+import reactor.netty.resources.LoopResources;
+
+/** The proxy service, if there is one: started and ended with the application. */
+final class ProxyDelegation implements SmartInitializingSingleton, DisposableBean {
+    private static final int RANDOM_LENGTH = 8;
+
+    private final @Nullable ServiceDelegation delegation;
+
+    private ProxyDelegation(@Nullable ServiceDelegation delegation) {
+        this.delegation = delegation;
+    }
+
+    static ProxyDelegation none() {
+        return new ProxyDelegation(null);
+    }
+
+    static ProxyDelegation of(
+            ProxySettings settings,
+            ConfigurableEnvironment environment,
+            ProxySslContexts tls,
+            LoopResources loops,
+            ObservationRegistry observations,
+            @Nullable ProxyServiceClient ownClient,
+            @Nullable AnswerStore store,
+            @Nullable ServiceBreaker breaker) {
+        ExternalServiceSettings service = settings.externalService();
+        String bundle = service.sslBundle();
+        if (bundle != null) {
+            context(tls, bundle); // a wrong one stops the start
+        }
+        ServiceConnection connection = new ServiceConnection(
+                service,
+                loops,
+                () -> bundle == null ? null : context(tls, bundle),
+                () -> ProxySettingsBinder.bind(environment).externalService().authCredentials(),
+                observations);
+        return new ProxyDelegation(new ServiceDelegation(
+                settings,
+                clientId(service, environment),
+                connection,
+                ownClient,
+                store == null ? AnswerStore.plain(service.cache().maxEntries()) : store,
+                service.circuitBreakerEnabled() ? breaker : null,
+                loops));
+    }
+
+    private static SslContext context(ProxySslContexts tls, String bundle) {
+        try {
+            return tls.get(bundle);
+        } catch (SSLException | RuntimeException unusable) {
+            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
+                    "proxy.external-service.ssl-bundle",
+                    "names the SSL bundle '" + bundle + "', which does not exist or cannot be used; define it under"
+                            + " spring.ssl.bundle",
+                    null)));
+        }
+    }
+
+    private static String clientId(ExternalServiceSettings service, ConfigurableEnvironment environment) {
+        return service.clientId().isEmpty()
+                ? environment.getProperty("spring.application.name", "application") + "-"
+                        + UUID.randomUUID().toString().substring(0, RANDOM_LENGTH)
+                : service.clientId();
+    }
+
+    @Nullable
+    ProxyAnswers answers() {
+        return delegation == null ? null : delegation.answers();
+    }
+
+    @Override
+    public void afterSingletonsInstantiated() {
+        if (delegation != null) {
+            delegation.start();
+        }
+    }
+
+    @Override
+    public void destroy() {
+        if (delegation != null) {
+            delegation.close();
+        }
+    }
+}

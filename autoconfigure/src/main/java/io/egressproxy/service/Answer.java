@@ -1,0 +1,104 @@
+package io.egressproxy.service;
+
+import io.egressproxy.ProxyUrl;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+
+/** An answer of the service that has been found to be in order. Compared by identity: each is evicted for itself. */
+public final class Answer {
+    private final @Nullable ProxyUrl proxy;
+    private final @Nullable String proxyId;
+    private final FallbackPolicy fallbackPolicy;
+    private final long answeredAtNanos;
+    private final long ttlNanos;
+    private final long refreshAfterNanos;
+    private final AtomicBoolean claimed = new AtomicBoolean();
+
+    /**
+     * An answer.
+     *
+     * @param refreshAt the share of its time to live after which it is renewed, 0 to 1
+     */
+    Answer(
+            @Nullable ProxyUrl proxy,
+            @Nullable String proxyId,
+            FallbackPolicy fallbackPolicy,
+            long answeredAtNanos,
+            long ttlNanos,
+            double refreshAt) {
+        this.proxy = proxy;
+        this.proxyId = proxyId;
+        this.fallbackPolicy = fallbackPolicy;
+        this.answeredAtNanos = answeredAtNanos;
+        this.ttlNanos = ttlNanos;
+        this.refreshAfterNanos = (long) (ttlNanos * refreshAt);
+    }
+
+    /**
+     * The proxy to use.
+     *
+     * @return its URL, or null if the service has none
+     */
+    public @Nullable ProxyUrl proxy() {
+        return proxy;
+    }
+
+    /**
+     * The service's name for the proxy.
+     *
+     * @return the id, or null if it did not say
+     */
+    public @Nullable String proxyId() {
+        return proxyId;
+    }
+
+    /**
+     * What to do when the proxy fails or there is none.
+     *
+     * @return the policy
+     */
+    public FallbackPolicy fallbackPolicy() {
+        return fallbackPolicy;
+    }
+
+    long ttlNanos() {
+        return ttlNanos;
+    }
+
+    /** An answer without a time to live is for one connection: the first to claim it. */
+    boolean claim() {
+        return ttlNanos > 0 || claimed.compareAndSet(false, true);
+    }
+
+    /** How long it has been expired; negative if it has not. */
+    long expiredFor(long nowNanos) {
+        return nowNanos - (answeredAtNanos + ttlNanos);
+    }
+
+    boolean isExpired(long nowNanos) {
+        return nowNanos - answeredAtNanos >= ttlNanos;
+    }
+
+    boolean isDueForRefresh(long nowNanos) {
+        return nowNanos - answeredAtNanos >= refreshAfterNanos;
+    }
+
+    /** Whether the same proxy was meant, by the service's name for it or by its address. */
+    boolean isSameProxy(Answer other) {
+        if (proxyId != null && other.proxyId != null) {
+            return proxyId.equals(other.proxyId);
+        }
+        return Objects.equals(proxy, other.proxy);
+    }
+
+    boolean leadsTo(ProxyUrl url) {
+        return Objects.equals(proxy, url);
+    }
+
+    @Override
+    public String toString() {
+        return (proxy == null ? "no proxy" : proxy.toString()) + (proxyId == null ? "" : " (" + proxyId + ")") + ", "
+                + fallbackPolicy;
+    }
+}

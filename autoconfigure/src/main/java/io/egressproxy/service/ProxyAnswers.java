@@ -1,0 +1,446 @@
+package io.egressproxy.service;
+
+import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.service.ProxyServiceException.Reason;
+import io.egressproxy.settings.ExchangeSettings;
+import io.egressproxy.settings.ExternalServiceSettings;
+import io.egressproxy.settings.ProxySettings;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import java.util.function.DoubleSupplier;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.util.AlternativeJdkIdGenerator;
+import org.springframework.util.IdGenerator;
+import reactor.core.Disposable;
+import reactor.core.Disposables;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
+
+/**
+ * The answers of the proxy service: those that are kept, and how others are got. One request for each key at a time, whatever the
+ * number of connections that wait for it; nobody waits longer than {@code fallback-after}, and what comes later is kept for the
+ * next. Thread-safe.
+ */
+public final class ProxyAnswers implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(ProxyAnswers.class);
+    private static final Duration BETWEEN_FORCED_REQUESTS = Duration.ofSeconds(5);
+    private static final Duration FAILURE_REMEMBERED = Duration.ofSeconds(30);
+    private static final Duration PAUSE_AFTER_REJECTION = Duration.ofSeconds(10);
+    private static final int MOST_FAILURES_REMEMBERED = 1_000;
+
+    private final ProxySettings settings;
+    private final ExternalServiceSettings service;
+    private final String clientId;
+    private final ProxyServiceClient client;
+    private final AnswerStore store;
+    private final ServiceBreaker breaker;
+    private final AnswerValidator validator;
+    private final Scheduler scheduler;
+    private final LongSupplier nanoTime;
+    private final DoubleSupplier random;
+    private final IdGenerator correlationIds = new AlternativeJdkIdGenerator();
+    private final Map<AnswerKey, Mono<Answer>> flights = new ConcurrentHashMap<>();
+    private final Map<AnswerKey, BackOff> backOffs = new ConcurrentHashMap<>();
+    private final Map<AnswerKey, Failure> failures = new ConcurrentHashMap<>();
+    private final List<Consumer<ProxyUrl>> outListeners = new CopyOnWriteArrayList<>();
+    private final Disposable.Composite tasks = Disposables.composite();
+
+    /** Until when nobody asks for a key, and how often it has been asked for in vain. */
+    private record BackOff(int attempts, long untilNanos) {}
+
+    /** A proxy that has failed, and when another one was last asked for, if it was. */
+    private record Failure(Answer answer, long atNanos, @Nullable Long forcedAtNanos) {
+        boolean mayForce(long nowNanos) {
+            return forcedAtNanos == null || nowNanos - forcedAtNanos >= BETWEEN_FORCED_REQUESTS.toNanos();
+        }
+
+        Failure forced(long nowNanos) {
+            return new Failure(answer, atNanos, nowNanos);
+        }
+    }
+
+    /**
+     * Answers.
+     *
+     * @param settings all settings: those of the service, and the exchanges' regions and metadata
+     * @param clientId which application instance this is
+     * @param client asks the service
+     * @param store where answers are kept
+     * @param breaker leaves a failing service alone
+     * @param scheduler where time-outs and later requests run; must not block
+     * @param validator takes no answer for granted
+     * @param nanoTime the monotonic clock
+     * @param random numbers from 0 to 1, for jitter
+     */
+    ProxyAnswers(
+            ProxySettings settings,
+            String clientId,
+            ProxyServiceClient client,
+            AnswerStore store,
+            ServiceBreaker breaker,
+            Scheduler scheduler,
+            AnswerValidator validator,
+            LongSupplier nanoTime,
+            DoubleSupplier random) {
+        this.settings = settings;
+        this.service = settings.externalService();
+        this.clientId = clientId;
+        this.client = client;
+        this.store = store;
+        this.breaker = breaker;
+        this.validator = validator;
+        this.scheduler = scheduler;
+        this.nanoTime = nanoTime;
+        this.random = random;
+        store.onForgotten(this::forgotten);
+    }
+
+    /**
+     * Whether the service is asked for an exchange: a stable share of them is, by {@code rollout-percent}.
+     *
+     * @param exchange the exchange
+     * @return false if the exchange is to be served as if there were no service
+     */
+    public boolean serves(ExchangeId exchange) {
+        int percent = service.rolloutPercent();
+        return percent >= 100 || Math.floorMod(exchange.hashCode() * 0x9E3779B1, 100) < percent;
+    }
+
+    /**
+     * The answer that is kept. Does no I/O; one that will expire soon is renewed in the background.
+     *
+     * @param target what a connection is for
+     * @return an answer that has not expired, or null
+     */
+    public @Nullable Answer cached(ProxyTarget target) {
+        AnswerKey key = key(target);
+        Answer answer = store.get(key);
+        if (answer == null) {
+            return null;
+        }
+        long now = nanoTime.getAsLong();
+        if (answer.isExpired(now)) {
+            return null;
+        }
+        if (service.cache().refreshAhead() && answer.isDueForRefresh(now) && !isBackingOff(key)) {
+            inBackground(flight(key));
+        }
+        return answer;
+    }
+
+    /**
+     * An answer that has expired no longer ago than {@code stale-if-error} allows.
+     *
+     * @param target what a connection is for
+     * @return the answer, or null
+     */
+    public @Nullable Answer stale(ProxyTarget target) {
+        long most = service.cache().staleIfError().toNanos();
+        Answer answer = most == 0 ? null : store.get(key(target));
+        return answer != null && answer.proxy() != null && answer.expiredFor(nanoTime.getAsLong()) < most
+                ? answer
+                : null;
+    }
+
+    /**
+     * Asks the service.
+     *
+     * @param target what a connection is for
+     * @return an answer, or {@link ProxyServiceException}, within {@code fallback-after}; what comes later is kept all the same
+     */
+    public Mono<Answer> ask(ProxyTarget target) {
+        AnswerKey key = key(target);
+        return claimed(key)
+                .timeout(service.fallbackAfter(), scheduler)
+                .onErrorMap(
+                        TimeoutException.class,
+                        late -> new ProxyServiceException(
+                                Reason.TIMEOUT, "did not answer within fallback-after", null, null));
+    }
+
+    private Mono<Answer> claimed(AnswerKey key) {
+        return Mono.defer(() -> flight(key))
+                .flatMap(answer -> answer.claim() ? Mono.just(answer) : claimed(key)); // somebody else was quicker
+    }
+
+    /**
+     * The answer whose proxy has just failed for these targets, which says what to do meanwhile.
+     *
+     * @param target what a connection is for
+     * @return the answer, or null if none has failed lately
+     */
+    public @Nullable Answer failed(ProxyTarget target) {
+        Failure failure = failures.get(key(target));
+        return failure == null || isOld(failure) ? null : failure.answer();
+    }
+
+    private boolean isOld(Failure failure) {
+        return nanoTime.getAsLong() - failure.atNanos() >= FAILURE_REMEMBERED.toNanos();
+    }
+
+    /**
+     * The proxy of an answer has failed by its own fault: the answer is forgotten, and the service is asked for another one, at
+     * most once in five seconds for each key.
+     *
+     * @param target what the connection was for
+     * @param answer the answer
+     */
+    public void failed(ProxyTarget target, Answer answer) {
+        AnswerKey key = key(target);
+        store.remove(key, answer);
+        ProxyUrl proxy = answer.proxy();
+        if (proxy != null && store.leadsTo(proxy)) {
+            out(answer); // it failed, whoever else was told to use it
+        }
+        long now = nanoTime.getAsLong();
+        if (failures.size() >= MOST_FAILURES_REMEMBERED) {
+            failures.values().removeIf(this::isOld);
+        }
+        Failure before = failures.get(key);
+        if (before == null && failures.size() >= MOST_FAILURES_REMEMBERED) {
+            return;
+        }
+        Failure failure = new Failure(answer, now, before == null ? null : before.forcedAtNanos());
+        failures.put(key, failure);
+        if (failure.mayForce(now)) {
+            backOffs.remove(key);
+            inBackground(flight(key));
+        }
+    }
+
+    /**
+     * The service has taken proxies back.
+     *
+     * @param proxyIds its names for them
+     */
+    public void invalidate(Collection<String> proxyIds) {
+        Set<String> gone = Set.copyOf(proxyIds);
+        store.removeIf(answer -> answer.proxyId() != null && gone.contains(answer.proxyId()));
+    }
+
+    /**
+     * Has somebody told when the proxy of an answer must not be used any more.
+     *
+     * @param listener gets the proxy; must not block
+     */
+    public void onOut(Consumer<ProxyUrl> listener) {
+        outListeners.add(listener);
+    }
+
+    /** Its idle connections go, unless another answer leads to the same proxy. */
+    private void forgotten(Answer answer) {
+        ProxyUrl proxy = answer.proxy();
+        if (proxy != null && !store.leadsTo(proxy)) {
+            out(answer);
+        }
+    }
+
+    private void out(Answer answer) {
+        ProxyUrl proxy = answer.proxy();
+        if (proxy != null) {
+            outListeners.forEach(listener -> listener.accept(proxy));
+        }
+    }
+
+    /** Asks for the exchanges that {@code warm-up} names. */
+    void warmUp(Collection<ProxyTarget> targets) {
+        targets.stream()
+                .filter(target -> serves(target.exchange()))
+                .forEach(target -> inBackground(flight(key(target))));
+    }
+
+    /** The service is back after it was away: what failed meanwhile may be asked for again. */
+    void serviceIsBack() {
+        backOffs.clear();
+        breaker.suspectRecovery();
+    }
+
+    private AnswerKey key(ProxyTarget target) {
+        return new AnswerKey(target.exchange(), target.type(), region(target.exchange()));
+    }
+
+    private String region(ExchangeId exchange) {
+        ExchangeSettings own = settings.exchanges().get(exchange);
+        return own == null || own.region() == null ? service.region() : own.region();
+    }
+
+    private void inBackground(Mono<Answer> flight) {
+        flight.subscribe(answer -> {}, failure -> {}); // logged where it happens
+    }
+
+    /** The request for a key that is under way, or a new one. */
+    private Mono<Answer> flight(AnswerKey key) {
+        Mono<Answer> underWay = flights.get(key);
+        if (underWay != null) {
+            return underWay;
+        }
+        if (isBackingOff(key)) {
+            return Mono.error(new ProxyServiceException(
+                    Reason.UNREACHABLE, "has just failed, and is asked again later", null, null));
+        }
+        Failure failure = failures.get(key);
+        if (failure != null && !isOld(failure) && !failure.mayForce(nanoTime.getAsLong())) {
+            return Mono.error(new ProxyServiceException(
+                    Reason.UNREACHABLE, "has just been asked for another proxy, and is asked again later", null, null));
+        }
+        return flights.computeIfAbsent(key, wanted -> request(key)
+                .doOnTerminate(() -> flights.remove(key)) // before anybody hears of it, and asks again
+                .doOnCancel(() -> flights.remove(key))
+                .cache());
+    }
+
+    private boolean isBackingOff(AnswerKey key) {
+        BackOff backOff = backOffs.get(key);
+        return backOff != null && nanoTime.getAsLong() - backOff.untilNanos() < 0;
+    }
+
+    private Mono<Answer> request(AnswerKey key) {
+        return Mono.defer(() -> {
+            Answer kept = store.get(key);
+            if (kept != null && !kept.isDueForRefresh(nanoTime.getAsLong())) {
+                return Mono.just(kept); // came while this one was on its way here
+            }
+            failures.computeIfPresent(key, (failedKey, failure) -> failure.forced(nanoTime.getAsLong()));
+            if (client.isKnownToBeDown()) {
+                return Mono.error(new ProxyServiceException(Reason.UNREACHABLE, "is known to be down", null, null));
+            }
+            if (!breaker.tryAcquire()) {
+                return Mono.error(
+                        new ProxyServiceException(Reason.UNREACHABLE, "is left alone after its failures", null, null));
+            }
+            String correlationId = correlationIds.generateId().toString();
+            Call call = new Call();
+            return client.request(wire(key), correlationId)
+                    .switchIfEmpty(Mono.error(() -> WebProxyServiceClient.invalid("answered with nothing")))
+                    .flatMap(response -> Mono.fromCallable(() -> validator.validated(response, nanoTime.getAsLong())))
+                    .doOnNext(answer -> {
+                        call.succeeded();
+                        keep(key, answer);
+                    })
+                    .doOnError(failure -> {
+                        call.failed(failure);
+                        log.debug("{} [{}]: {}", key, correlationId, failure.getMessage());
+                        retryLater(key, failure);
+                    })
+                    .doOnCancel(call::cancelled);
+        });
+    }
+
+    /** One permission of the breaker, reported back once. */
+    private final class Call {
+        private final long startNanos = nanoTime.getAsLong();
+        private boolean reported;
+
+        private Duration took() {
+            return Duration.ofNanos(nanoTime.getAsLong() - startNanos);
+        }
+
+        private synchronized boolean report() {
+            boolean first = !reported;
+            reported = true;
+            return first;
+        }
+
+        void succeeded() {
+            if (report()) {
+                breaker.succeeded(took());
+            }
+        }
+
+        void failed(Throwable failure) {
+            if (!report()) {
+                return;
+            }
+            if (failure instanceof ProxyServiceException known && known.reason() == Reason.REJECTED) {
+                breaker.released();
+            } else {
+                breaker.failed(took(), failure);
+            }
+        }
+
+        void cancelled() {
+            if (report()) {
+                breaker.released();
+            }
+        }
+    }
+
+    private void keep(AnswerKey key, Answer answer) {
+        backOffs.remove(key);
+        Answer before = store.get(key);
+        if (answer.ttlNanos() > 0) {
+            store.put(key, answer);
+        }
+        if (before != null && !before.isSameProxy(answer)) {
+            forgotten(before);
+        }
+    }
+
+    private void retryLater(AnswerKey key, Throwable failure) {
+        BackOff before = backOffs.get(key);
+        int attempts = before == null ? 1 : before.attempts() + 1;
+        Reason reason = failure instanceof ProxyServiceException known ? known.reason() : Reason.INVALID_ANSWER;
+        if (!reason.isWorthAnotherEndpoint()) {
+            backOffs.put(key, new BackOff(0, nanoTime.getAsLong() + PAUSE_AFTER_REJECTION.toNanos()));
+        } else if (attempts >= service.retry().maxAttempts()) {
+            backOffs.remove(key); // the next connection asks again
+        } else {
+            long pause = pause(attempts, failure);
+            backOffs.put(key, new BackOff(attempts, nanoTime.getAsLong() + pause));
+            tasks.add(scheduler.schedule(
+                    () -> {
+                        if (!tasks.isDisposed()) {
+                            inBackground(flight(key));
+                        }
+                    },
+                    pause,
+                    TimeUnit.NANOSECONDS));
+        }
+    }
+
+    /** Full jitter: anything up to a pause that grows, so that a fleet does not come back at once. */
+    private long pause(int attempts, Throwable failure) {
+        ExternalServiceSettings.Retry retry = service.retry();
+        double grown = (double) retry.initialBackoff().toNanos() * Math.pow(retry.multiplier(), attempts - 1.0);
+        double full = Math.min(grown, (double) retry.maxBackoff().toNanos());
+        long jittered = (long) (full * (1 - retry.jitter() * random.getAsDouble()));
+        Duration asked = failure instanceof ProxyServiceException known ? known.retryAfter() : null;
+        return asked == null ? jittered : Math.max(jittered, asked.toNanos());
+    }
+
+    private ProxyRequest wire(AnswerKey key) {
+        ExchangeSettings own = settings.exchanges().get(key.exchange());
+        Map<String, Object> metadata = new LinkedHashMap<>(own == null ? Map.of() : own.metadata());
+        Failure failure = failures.get(key);
+        if (failure != null && !isOld(failure) && failure.answer().proxyId() != null) {
+            List<Object> excluded = new ArrayList<>();
+            if (metadata.get(ProxyRequest.EXCLUDE) instanceof Collection<?> configured) {
+                excluded.addAll(configured);
+            }
+            excluded.add(failure.answer().proxyId());
+            metadata.put(ProxyRequest.EXCLUDE, excluded);
+        }
+        String region = key.region().isEmpty() ? null : key.region();
+        return new ProxyRequest(key.exchange().toString(), key.type().id(), region, clientId, metadata);
+    }
+
+    @Override
+    public void close() {
+        tasks.dispose();
+    }
+}

@@ -1,0 +1,138 @@
+package io.egressproxy.service;
+
+import io.egressproxy.settings.ExternalServiceSettings;
+import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
+import io.micrometer.observation.ObservationRegistry;
+import io.netty.channel.ChannelOption;
+import io.netty.handler.ssl.SslContext;
+import java.time.Duration;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.springframework.core.io.buffer.DataBuffer;
+import org.springframework.core.io.buffer.DataBufferUtils;
+import org.springframework.http.HttpHeaders;
+import org.springframework.http.client.reactive.ReactorClientHttpConnector;
+import org.springframework.web.reactive.function.client.ClientResponse;
+import org.springframework.web.reactive.function.client.WebClient;
+import reactor.core.publisher.Mono;
+import reactor.netty.http.client.HttpClient;
+import reactor.netty.resources.ConnectionProvider;
+import reactor.netty.resources.LoopResources;
+
+/**
+ * The HTTP client for the service: its own connections, which never go through the proxies that the service manages, no
+ * redirects, and answers of at most 64 KiB. Certificates and credentials are read again when they change. Thread-safe.
+ */
+public final class ServiceConnection implements AutoCloseable {
+    /** After decompression. */
+    private static final int MOST_BYTES = 64 * 1024;
+
+    private static final int MOST_CONNECTIONS = 16;
+    private static final int MOST_WAITING = 1_000;
+    private static final Duration CONNECTION_LIFE = Duration.ofSeconds(30); // so that names are resolved again
+
+    private record Built(@Nullable SslContext tls, WebClient client) {}
+
+    private final ExternalServiceSettings settings;
+    private final LoopResources loops;
+    private final Supplier<@Nullable SslContext> tls;
+    private final Supplier<AuthCredentials> credentials;
+    private final ObservationRegistry observations;
+    private final ConnectionProvider connections = ConnectionProvider.builder("proxy-service")
+            .maxConnections(MOST_CONNECTIONS)
+            .pendingAcquireMaxCount(MOST_WAITING)
+            .maxIdleTime(CONNECTION_LIFE)
+            .maxLifeTime(CONNECTION_LIFE)
+            .build();
+    private volatile @Nullable Built built;
+    private volatile AuthCredentials current;
+
+    /**
+     * A connection that is made when it is first used.
+     *
+     * @param settings of the service
+     * @param loops the event loops to run on
+     * @param tls the TLS context to use now, or null for the JVM's trust
+     * @param credentials reads the credentials again
+     * @param observations where requests are observed, and traced
+     */
+    public ServiceConnection(
+            ExternalServiceSettings settings,
+            LoopResources loops,
+            Supplier<@Nullable SslContext> tls,
+            Supplier<AuthCredentials> credentials,
+            ObservationRegistry observations) {
+        this.settings = settings;
+        this.loops = loops;
+        this.tls = tls;
+        this.credentials = credentials;
+        this.observations = observations;
+        this.current = settings.authCredentials();
+    }
+
+    WebClient client() {
+        SslContext context = tls.get();
+        Built present = built;
+        if (present == null || present.tls() != context) {
+            present = new Built(context, build(context));
+            built = present;
+        }
+        return present.client();
+    }
+
+    private WebClient build(@Nullable SslContext context) {
+        HttpClient http = HttpClient.create(connections)
+                .runOn(loops)
+                .noProxy()
+                .followRedirect(false)
+                .compress(true)
+                .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, settings.timeoutSeconds() * 1_000);
+        if (context != null) {
+            http = http.secure(spec -> spec.sslContext(context));
+        }
+        return WebClient.builder()
+                .clientConnector(new ReactorClientHttpConnector(http))
+                .codecs(codecs -> codecs.defaultCodecs().maxInMemorySize(MOST_BYTES))
+                .observationRegistry(observations)
+                .build();
+    }
+
+    void authenticate(HttpHeaders headers) {
+        AuthCredentials present = current;
+        switch (settings.authMethod()) {
+            case BEARER_TOKEN -> {
+                if (present.token() != null) {
+                    headers.setBearerAuth(present.token());
+                }
+            }
+            case API_KEY -> {
+                if (present.apiKey() != null) {
+                    headers.set("X-API-Key", present.apiKey());
+                }
+            }
+            case MUTUAL_TLS -> {
+                // the certificate says who we are
+            }
+        }
+    }
+
+    /** Reads what nobody wants, so that the connection can be used again; not an endless body. */
+    static Mono<Void> discard(ClientResponse response) {
+        return DataBufferUtils.takeUntilByteCount(response.bodyToFlux(DataBuffer.class), MOST_BYTES)
+                .doOnNext(DataBufferUtils::release)
+                .then();
+    }
+
+    /** Reads the credentials again; whether they are others now. */
+    boolean haveCredentialsChanged() {
+        AuthCredentials next = credentials.get();
+        boolean changed = !next.equals(current);
+        current = next;
+        return changed;
+    }
+
+    @Override
+    public void close() {
+        connections.disposeLater().subscribe();
+    }
+}

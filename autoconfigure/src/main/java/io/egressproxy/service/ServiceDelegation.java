@@ -1,0 +1,107 @@
+package io.egressproxy.service;
+
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.settings.ExternalServiceSettings;
+import io.egressproxy.settings.ProxySettings;
+import io.netty.resolver.dns.DnsServerAddressStreamProviders;
+import java.net.URI;
+import java.util.Arrays;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.DoubleSupplier;
+import org.jspecify.annotations.Nullable;
+import reactor.core.scheduler.Scheduler;
+import reactor.core.scheduler.Schedulers;
+import reactor.netty.resources.LoopResources;
+
+/** All that it takes to have the service choose the proxies, put together. Started and closed with the application. */
+public final class ServiceDelegation implements AutoCloseable {
+    private final ProxySettings settings;
+    private final ServiceConnection connection;
+    private final ProxyAnswers answers;
+    private final EndpointMonitor monitor;
+    private final @Nullable SrvDiscovery discovery;
+    private final Scheduler scheduler;
+
+    /**
+     * A delegation that does nothing until it is started.
+     *
+     * @param settings all settings
+     * @param clientId which application instance this is
+     * @param connection speaks HTTP
+     * @param ownClient a client of the application's own, or null for the built-in one
+     * @param store where answers are kept
+     * @param breaker leaves a failing service alone; null for a plain one
+     * @param loops the event loops to run on; not closed here
+     */
+    public ServiceDelegation(
+            ProxySettings settings,
+            String clientId,
+            ServiceConnection connection,
+            @Nullable ProxyServiceClient ownClient,
+            AnswerStore store,
+            @Nullable ServiceBreaker breaker,
+            LoopResources loops) {
+        ExternalServiceSettings service = settings.externalService();
+        this.settings = settings;
+        this.connection = connection;
+        this.scheduler = Schedulers.fromExecutorService(loops.onClient(true).next());
+        ServiceEndpoints endpoints = new ServiceEndpoints(
+                service.endpoints().stream().map(URI::create).toList(), clientId, System::nanoTime);
+        DoubleSupplier random = () -> ThreadLocalRandom.current().nextDouble();
+        AnswerValidator validator = new AnswerValidator(service, random);
+        ProxyServiceClient client = ownClient != null
+                ? ownClient
+                : new WebProxyServiceClient(service, endpoints, connection, validator, System::nanoTime);
+        this.answers = new ProxyAnswers(
+                settings,
+                clientId,
+                client,
+                store,
+                breaker != null
+                        ? breaker
+                        : service.circuitBreakerEnabled() ? new PlainServiceBreaker(System::nanoTime) : new NoBreaker(),
+                this.scheduler,
+                validator,
+                System::nanoTime,
+                random);
+        String srvName = service.discovery().srvName();
+        this.discovery = srvName == null
+                ? null
+                : new SrvDiscovery(
+                        service, srvName, endpoints, loops, DnsServerAddressStreamProviders.platformDefault());
+        this.monitor = new EndpointMonitor(service.healthCheck(), endpoints, connection, answers::serviceIsBack);
+    }
+
+    /**
+     * The answers of the service.
+     *
+     * @return always the same
+     */
+    public ProxyAnswers answers() {
+        return answers;
+    }
+
+    /** Begins to check the endpoints, and asks for what {@code warm-up} names. Does not block. */
+    public void start() {
+        if (discovery != null) {
+            discovery.start(scheduler);
+        }
+        monitor.start(scheduler);
+        answers.warmUp(settings.externalService().cache().warmUp().stream()
+                .map(ExchangeId::of)
+                .flatMap(exchange -> Arrays.stream(ConnectionType.values()).map(type -> ProxyTarget.of(exchange, type)))
+                .toList());
+    }
+
+    @Override
+    public void close() {
+        if (discovery != null) {
+            discovery.close();
+        }
+        monitor.close();
+        answers.close();
+        connection.close();
+    }
+}

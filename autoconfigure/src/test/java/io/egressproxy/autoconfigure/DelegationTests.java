@@ -1,0 +1,464 @@
+package io.egressproxy.autoconfigure;
+
+import static com.github.tomakehurst.wiremock.client.WireMock.aResponse;
+import static com.github.tomakehurst.wiremock.client.WireMock.get;
+import static com.github.tomakehurst.wiremock.client.WireMock.post;
+import static com.github.tomakehurst.wiremock.client.WireMock.postRequestedFor;
+import static com.github.tomakehurst.wiremock.client.WireMock.urlEqualTo;
+import static com.github.tomakehurst.wiremock.core.WireMockConfiguration.options;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import com.github.tomakehurst.wiremock.WireMockServer;
+import com.github.tomakehurst.wiremock.client.ResponseDefinitionBuilder;
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ProxyDecision;
+import io.egressproxy.ProxyInjector;
+import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
+import io.egressproxy.service.Resilience4jServiceBreaker;
+import io.egressproxy.service.ServiceBreaker;
+import io.egressproxy.testkit.FaultyProxy;
+import io.egressproxy.testkit.ProxyLab;
+import io.egressproxy.testkit.RunningProxy;
+import io.egressproxy.testkit.TargetServer;
+import io.github.resilience4j.circuitbreaker.CircuitBreaker;
+import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
+import io.github.resilience4j.springboot3.circuitbreaker.autoconfigure.CircuitBreakerAutoConfiguration;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.boot.WebApplicationType;
+import org.springframework.boot.autoconfigure.AutoConfigurations;
+import org.springframework.boot.autoconfigure.ImportAutoConfiguration;
+import org.springframework.boot.autoconfigure.cache.CacheAutoConfiguration;
+import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
+import org.springframework.boot.autoconfigure.http.codec.CodecsAutoConfiguration;
+import org.springframework.boot.autoconfigure.web.reactive.function.client.WebClientAutoConfiguration;
+import org.springframework.boot.builder.SpringApplicationBuilder;
+import org.springframework.boot.test.context.FilteredClassLoader;
+import org.springframework.boot.test.context.runner.ApplicationContextRunner;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.cache.CacheManager;
+import org.springframework.cache.annotation.EnableCaching;
+import org.springframework.cache.caffeine.CaffeineCacheManager;
+import org.springframework.context.ApplicationContext;
+import org.springframework.context.ConfigurableApplicationContext;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.http.HttpHeaders;
+import org.springframework.web.reactive.function.client.WebClient;
+
+/** An application that asks a proxy service, with real proxies behind the answers and WireMock as the service. */
+@ExtendWith({ProxyLab.Extension.class, OutputCaptureExtension.class})
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Tag("FR-1")
+@Tag("FR-4")
+@Tag("no-interruption")
+@Tag("no-leak")
+class DelegationTests {
+    private static final Logger log = LoggerFactory.getLogger(DelegationTests.class);
+    private static final String REQUEST = "/api/v1/proxy/request";
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    private final TargetServer target;
+    private final List<RunningProxy> proxies;
+    private final int servicePort =
+            FaultyProxy.closedPort(); // stays, so that a service that was stopped is found again
+    private final WireMockServer service =
+            new WireMockServer(options().port(servicePort).bindAddress("127.0.0.1"));
+
+    DelegationTests(ProxyLab lab) {
+        this.target = lab.newTarget();
+        this.proxies = lab.poolOfFive();
+    }
+
+    @BeforeEach
+    void start() {
+        target.clear();
+        service.start();
+        service.resetAll();
+        service.stubFor(get(urlEqualTo("/health")).willReturn(aResponse()));
+        answer(proxyAnswer(leased()));
+    }
+
+    @AfterEach
+    void stop(CapturedOutput output) {
+        service.stop();
+        assertThat(output).doesNotContain("C4NARY");
+    }
+
+    @AfterAll
+    void close() {
+        target.close();
+    }
+
+    private RunningProxy leased() {
+        return proxies.get(0);
+    }
+
+    private RunningProxy other() {
+        return proxies.get(1);
+    }
+
+    private RunningProxy embedded() {
+        return proxies.get(4);
+    }
+
+    private static String proxyAnswer(RunningProxy proxy) {
+        return proxyAnswer(proxy.url(), "embedded_fallback");
+    }
+
+    private static String proxyAnswer(@Nullable String url, String fallbackPolicy) {
+        return "{\"proxy_url\": %s, \"strategy\": \"random\", \"ttl_seconds\": 1, \"fallback_policy\": \"%s\", \"metadata\": {\"proxy_id\": \"%s\"}}"
+                .formatted(
+                        url == null ? "null" : "\"" + url + "\"",
+                        fallbackPolicy,
+                        url == null ? "none" : url.hashCode());
+    }
+
+    private void answer(String json) {
+        answer(aResponse().withHeader("Content-Type", "application/json").withBody(json));
+    }
+
+    private void answer(ResponseDefinitionBuilder response) {
+        service.stubFor(post(urlEqualTo(REQUEST)).willReturn(response));
+    }
+
+    private int requests() {
+        return service.findAll(postRequestedFor(urlEqualTo(REQUEST))).size();
+    }
+
+    private ApplicationContextRunner application(String... properties) {
+        return new ApplicationContextRunner()
+                .withUserConfiguration(SteadyLoad.Clients.class)
+                .withPropertyValues(
+                        "spring.reactor.netty.shutdown-quiet-period=0s",
+                        "proxy.enabled=true",
+                        "proxy.no-proxy=",
+                        "proxy.external-service.enabled=true",
+                        "proxy.external-service.min-ttl-seconds=0",
+                        "proxy.external-service.auth-credentials.token=C4NARY",
+                        "proxy.external-service.endpoints=http://127.0.0.1:" + servicePort)
+                .withPropertyValues(properties)
+                .withConfiguration(AutoConfigurations.of(
+                        CodecsAutoConfiguration.class,
+                        ClientHttpConnectorAutoConfiguration.class,
+                        WebClientAutoConfiguration.class,
+                        CacheAutoConfiguration.class,
+                        ProxyServiceAutoConfiguration.class,
+                        EgressProxyAutoConfiguration.class,
+                        Boot3HttpClientAutoConfiguration.class));
+    }
+
+    private ApplicationContextRunner withEmbedded(String... properties) {
+        return application(properties)
+                .withPropertyValues(
+                        "proxy.default.http.pool[0].url=" + embedded().url(),
+                        "proxy.default.http.pool[1].url=" + proxies.get(3).url(),
+                        "proxy.default.websocket.pool[0].url=" + embedded().url(),
+                        "proxy.default.websocket.pool[1].url=" + proxies.get(3).url());
+    }
+
+    private String peer(ApplicationContext context) {
+        return SteadyLoad.peer(Objects.requireNonNull(context.getBean(WebClient.Builder.class)
+                .build()
+                .get()
+                .uri(target.url("http", "/whoami"))
+                .header(HttpHeaders.CONNECTION, "close")
+                .retrieve()
+                .bodyToMono(String.class)
+                .block(PATIENCE)));
+    }
+
+    private void assertNothingDirect() {
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @Test
+    void theServicesProxyIsUsedAndItsAnswerKept() {
+        answer(proxyAnswer(leased()).replace("\"ttl_seconds\": 1", "\"ttl_seconds\": 300"));
+        withEmbedded().run(context -> {
+            for (int i = 0; i < 10; i++) {
+                assertThat(peer(context)).isEqualTo(leased().egressAddress());
+            }
+            assertThat(requests()).isEqualTo(1);
+            assertThat(context.getBean(ProxyInjector.class)
+                            .decide("any", ConnectionType.WEBSOCKET)
+                            .block(PATIENCE))
+                    .isInstanceOfSatisfying(ProxyDecision.UseProxy.class, use -> assertThat(use.source())
+                            .isEqualTo(ProxyDecision.Source.SERVICE));
+        });
+        assertNothingDirect();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"stopped", "500", "html", "silent"})
+    void whileTheServiceIsAwayTheEmbeddedProxiesServe(String how) {
+        switch (how) {
+            case "stopped" -> service.stop();
+            case "500" -> answer(aResponse().withStatus(500));
+            case "html" ->
+                answer(aResponse().withHeader("Content-Type", "text/html").withBody("<html>"));
+            default -> answer(aResponse().withFixedDelay(60_000));
+        }
+        withEmbedded().run(context -> {
+            for (int i = 0; i < 5; i++) {
+                assertThat(peer(context))
+                        .isIn(embedded().egressAddress(), proxies.get(3).egressAddress());
+            }
+        });
+        assertNothingDirect();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"true, always", "true, when_directed", "false, when_directed", "false, never"})
+    void withoutServiceAndWithoutEmbeddedProxiesThereIsNoConnectionUnlessAlwaysSaysSo(
+            boolean fallbackToEmbedded, String directFallback) {
+        service.stop();
+        application(
+                        "proxy.direct-fallback=" + directFallback,
+                        "proxy.external-service.fallback-to-embedded=" + fallbackToEmbedded)
+                .run(context -> {
+                    if (directFallback.equals("always")) {
+                        assertThat(peer(context)).isEqualTo(target.host());
+                        return;
+                    }
+                    assertThatThrownBy(() -> peer(context)).hasStackTraceContaining("the proxy service ");
+                    assertNothingDirect();
+                });
+    }
+
+    @Test
+    void fallbackToEmbeddedFalseKeepsTheEmbeddedProxiesOut() {
+        service.stop();
+        withEmbedded("proxy.external-service.fallback-to-embedded=false")
+                .run(context -> assertThatThrownBy(() -> peer(context))
+                        .hasStackTraceContaining("proxy.external-service.fallback-to-embedded is false"));
+        assertThat(target.seen()).isEmpty();
+    }
+
+    @Test
+    void aLeasedProxyThatIsDeadCostsAnAttemptAndTheServiceIsAskedForAnother() {
+        String dead = "socks5://127.0.0.1:" + FaultyProxy.closedPort();
+        answer(proxyAnswer(dead, "embedded_fallback").replace("\"ttl_seconds\": 1", "\"ttl_seconds\": 300"));
+        withEmbedded().run(context -> {
+            service.stubFor(post(urlEqualTo(REQUEST))
+                    .withRequestBody(
+                            com.github.tomakehurst.wiremock.client.WireMock.matchingJsonPath("$.metadata.exclude"))
+                    .willReturn(aResponse()
+                            .withHeader("Content-Type", "application/json")
+                            .withBody(proxyAnswer(other()).replace("\"ttl_seconds\": 1", "\"ttl_seconds\": 300"))));
+            assertThat(peer(context))
+                    .as("at once")
+                    .isIn(embedded().egressAddress(), proxies.get(3).egressAddress());
+            await().atMost(PATIENCE)
+                    .untilAsserted(() -> assertThat(peer(context)).isEqualTo(other().egressAddress()));
+        });
+        assertNothingDirect();
+    }
+
+    @Test
+    void aLeasedProxyThatIsDeadWithoutEmbeddedOnesIsReplacedInTheSameConnection() {
+        String dead = "socks5://127.0.0.1:" + FaultyProxy.closedPort();
+        answer(proxyAnswer(dead, "direct_connection"));
+        application().run(context -> {
+            service.stubFor(post(urlEqualTo(REQUEST))
+                    .withRequestBody(
+                            com.github.tomakehurst.wiremock.client.WireMock.matchingJsonPath("$.metadata.exclude"))
+                    .willReturn(aResponse()
+                            .withHeader("Content-Type", "application/json")
+                            .withBody(proxyAnswer(other()))));
+            assertThat(peer(context)).isEqualTo(other().egressAddress());
+        });
+        assertNothingDirect();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "when_directed, false, direct",
+        "always, false, direct",
+        "never, false, embedded",
+        "when_directed, true, embedded"
+    })
+    void whenTheServiceHasNoneAndSaysDirectTheSettingsDecide(
+            String directFallback, boolean requireProxy, String expected) {
+        answer(proxyAnswer(null, "direct_connection"));
+        withEmbedded(
+                        "proxy.direct-fallback=" + directFallback,
+                        "proxy.exchanges.binance.hosts=127.0.0.1",
+                        "proxy.exchanges.binance.require-proxy=" + requireProxy)
+                .run(context -> {
+                    String peer = peer(context);
+                    if (expected.equals("direct")) {
+                        assertThat(peer).isEqualTo(target.host());
+                    } else {
+                        assertThat(peer)
+                                .isIn(embedded().egressAddress(), proxies.get(3).egressAddress());
+                    }
+                });
+    }
+
+    @Test
+    void exchangesOutsideTheRolloutAreServedAsIfThereWereNoService() {
+        withEmbedded("proxy.external-service.rollout-percent=0").run(context -> {
+            assertThat(peer(context))
+                    .isIn(embedded().egressAddress(), proxies.get(3).egressAddress());
+            assertThat(requests()).isZero();
+        });
+    }
+
+    @Test
+    void noProxyHostsAreDirectWhateverTheServiceSays() {
+        withEmbedded("proxy.no-proxy=127.0.0.1").run(context -> {
+            assertThat(peer(context)).isEqualTo(target.host());
+            assertThat(requests()).isZero();
+        });
+    }
+
+    @Configuration(proxyBeanMethods = false)
+    @EnableCaching
+    static class ApplicationWithCaching {}
+
+    @Test
+    void theCacheOfAnswersIsThereForActuatorAndLeavesTheApplicationsOwnAlone() {
+        withEmbedded("spring.cache.cache-names=mine")
+                .withUserConfiguration(ApplicationWithCaching.class)
+                .run(context -> {
+                    assertThat(context).hasNotFailed();
+                    peer(context);
+                    assertThat(context.getBean(CacheManager.class).getCacheNames())
+                            .as("the application's")
+                            .containsExactly("mine");
+                    CaffeineCacheManager own = context.getBean("proxyAnswersCacheManager", CaffeineCacheManager.class);
+                    assertThat(own.getCacheNames()).containsExactly("proxyAnswers");
+                    Objects.requireNonNull(own.getCache("proxyAnswers")).clear();
+                    int before = requests();
+                    peer(context);
+                    assertThat(requests()).isGreaterThan(before);
+                });
+    }
+
+    @Test
+    void withoutCaffeineAndResilience4jItWorksAllTheSame() {
+        withEmbedded()
+                .withClassLoader(new FilteredClassLoader(
+                        "com.github.benmanes.caffeine", "io.github.resilience4j", "org.springframework.cache.caffeine"))
+                .run(context -> {
+                    assertThat(context).hasNotFailed();
+                    assertThat(peer(context)).isEqualTo(leased().egressAddress());
+                    service.stop();
+                    await().atMost(PATIENCE).untilAsserted(() -> assertThat(peer(context))
+                            .isIn(embedded().egressAddress(), proxies.get(3).egressAddress()));
+                });
+        assertNothingDirect();
+    }
+
+    @Configuration(proxyBeanMethods = false)
+    @ImportAutoConfiguration({
+        CircuitBreakerAutoConfiguration.class,
+        ProxyServiceAutoConfiguration.class,
+        EgressProxyAutoConfiguration.class
+    })
+    static class ApplicationWithResilience4j {}
+
+    @Test
+    void settingOneKeyOfTheServicesBreakerKeepsTheOthers() {
+        try (ConfigurableApplicationContext context = new SpringApplicationBuilder(ApplicationWithResilience4j.class)
+                .web(WebApplicationType.NONE)
+                .run(
+                        "--proxy.enabled=true",
+                        "--proxy.external-service.enabled=true",
+                        "--proxy.external-service.endpoints=http://127.0.0.1:" + servicePort,
+                        "--proxy.external-service.retry.max-attempts=1",
+                        "--resilience4j.circuitbreaker.instances.proxy-service.wait-duration-in-open-state=1s")) {
+            CircuitBreaker breaker =
+                    context.getBean(CircuitBreakerRegistry.class).circuitBreaker("proxy-service");
+            assertThat(breaker.getCircuitBreakerConfig().getSlidingWindowSize()).isEqualTo(3);
+            assertThat(breaker.getCircuitBreakerConfig()
+                            .getWaitIntervalFunctionInOpenState()
+                            .apply(1))
+                    .isEqualTo(1_000L);
+            assertThat(context.getBean(ServiceBreaker.class)).isInstanceOf(Resilience4jServiceBreaker.class);
+            answer(aResponse().withStatus(500));
+            ProxyInjector injector = context.getBean(ProxyInjector.class);
+            for (int i = 0; i < 5; i++) {
+                injector.decide("exchange" + i, ConnectionType.HTTP).block(PATIENCE);
+            }
+            assertThat(requests()).isEqualTo(3);
+        }
+    }
+
+    @Test
+    void aDisabledServiceIsNeverAsked() {
+        withEmbedded("proxy.external-service.enabled=false").run(context -> {
+            assertThat(peer(context))
+                    .isIn(embedded().egressAddress(), proxies.get(3).egressAddress());
+            assertThat(requests()).isZero();
+        });
+    }
+
+    @Test
+    void underLoadAnOutageOfTheServiceFailsNothingAndItIsAskedAgainWhenItIsBack() {
+        withEmbedded().run(context -> {
+            try (SteadyLoad load = SteadyLoad.start(context, target)) {
+                await("the service's proxy serves")
+                        .atMost(PATIENCE)
+                        .until(() -> load.connectionsThrough(leased()) > 100);
+                outage(load, "stopped", service::stop, service::start);
+                outage(
+                        load,
+                        "answers 500",
+                        () -> answer(aResponse().withStatus(500)),
+                        () -> answer(proxyAnswer(leased())));
+                outage(
+                        load,
+                        "answers HTML",
+                        () -> answer(aResponse()
+                                .withHeader("Content-Type", "text/html")
+                                .withBody("<html>")),
+                        () -> answer(proxyAnswer(leased())));
+                outage(
+                        load,
+                        "hangs",
+                        () -> answer(aResponse().withFixedDelay(60_000)),
+                        () -> answer(proxyAnswer(leased())));
+                log.info("delegation under load, four outages of the service: {}", load);
+                assertThat(load.notOpened()).isEmpty();
+                assertThat(load.lostInFlight()).isZero();
+            }
+        });
+        assertNothingDirect();
+    }
+
+    private void outage(SteadyLoad load, String how, Runnable begin, Runnable end) {
+        long before = load.connectionsThrough(embedded()) + load.connectionsThrough(proxies.get(3));
+        begin.run();
+        await("the embedded proxies take over: " + how)
+                .atMost(PATIENCE)
+                .until(() ->
+                        load.connectionsThrough(embedded()) + load.connectionsThrough(proxies.get(3)) > before + 200);
+        long leasedBefore = load.connectionsThrough(leased());
+        end.run();
+        if (how.equals("stopped")) {
+            service.stubFor(get(urlEqualTo("/health")).willReturn(aResponse()));
+            answer(proxyAnswer(leased()));
+        }
+        await("the service is asked again: " + how)
+                .atMost(PATIENCE)
+                .until(() -> load.connectionsThrough(leased()) > leasedBefore + 100);
+    }
+}
