@@ -1,6 +1,5 @@
 package io.egressproxy.routing;
 
-import io.egressproxy.Blame;
 import io.egressproxy.ConnectionStage;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
@@ -22,7 +21,6 @@ import io.egressproxy.routing.RouteTable.Route;
 import io.egressproxy.service.Answer;
 import io.egressproxy.service.FallbackPolicy;
 import io.egressproxy.service.ProxyAnswers;
-import io.egressproxy.service.ProxyServiceException;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
@@ -237,33 +235,46 @@ public final class ProxyRouter {
     private Mono<ProxyLease> delegated(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
         ProxyAnswers answers = delegated.answers();
         Answer cached = answers.cached(target);
-        if (cached != null && (cached.proxy() == null || !tried.contains(cached.proxy()))) {
-            return Mono.just(by(cached, Source.CACHE, target, tried, delegated));
+        Answer usable = cached != null && (cached.proxy() == null || !tried.contains(cached.proxy())) ? cached : null;
+        if (usable != null && !answers.isAvoided(target, usable)) {
+            return Mono.just(by(usable, Source.CACHE, target, tried, delegated));
         }
-        Answer failed = tried.isEmpty() ? null : answers.failed(target);
-        boolean directed = failed != null && failed.fallbackPolicy() == FallbackPolicy.DIRECT_CONNECTION;
-        if (!tried.isEmpty() && !directed) { // meanwhile another answer is on its way
-            ProxyLease embedded = embedded(target, tried, delegated);
-            if (embedded != null) {
-                return Mono.just(embedded);
+        boolean directed = isDirectedAfterFailure(target, tried, answers);
+        if (cached != null || (!tried.isEmpty() && !directed)) { // meanwhile another answer may be on its way
+            Embedded embedded = embedded(target, tried, delegated);
+            if (embedded.lease() != null) {
+                return Mono.just(embedded.lease());
             }
+        }
+        if (usable != null) {
+            return Mono.just(by(usable, Source.CACHE, target, tried, delegated));
         }
         return answers.ask(target)
                 .map(answer -> by(answer, Source.SERVICE, target, tried, delegated))
                 .onErrorResume(
-                        ProxyServiceException.class,
-                        away -> Mono.fromSupplier(() ->
-                                withoutService(target, tried, delegated, directed, String.valueOf(away.getMessage()))));
+                        Exception.class,
+                        away -> Mono.fromSupplier(
+                                () -> withoutService(target, tried, delegated, String.valueOf(away.getMessage()))));
+    }
+
+    /** Whether the service has said to connect directly if its proxy fails, and for this connection it did, by its own fault. */
+    private static boolean isDirectedAfterFailure(
+            ProxyTarget target, Collection<ProxyUrl> tried, ProxyAnswers answers) {
+        Answer failed = tried.isEmpty() ? null : answers.failed(target);
+        return failed != null
+                && failed.proxy() != null
+                && tried.contains(failed.proxy())
+                && failed.fallbackPolicy() == FallbackPolicy.DIRECT_CONNECTION;
     }
 
     private ProxyLease by(
             Answer answer, Source source, ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
         ProxyUrl proxy = answer.proxy();
-        boolean directed = answer.fallbackPolicy() == FallbackPolicy.DIRECT_CONNECTION;
         if (proxy != null && !tried.contains(proxy)) {
             return new Lease(target, useProxy(proxy, delegated.route(), source), null, answer);
         }
-        if (proxy == null && directed) {
+        boolean none = proxy == null && answer.fallbackPolicy() == FallbackPolicy.DIRECT_CONNECTION;
+        if (none) {
             ProxyDecision decision = routes.decideExhausted(
                     target, "the proxy service has no proxy for it, and says to connect directly", true);
             if (decision instanceof Direct) {
@@ -274,28 +285,35 @@ public final class ProxyRouter {
                 target,
                 tried,
                 delegated,
-                directed,
+                none || isDirectedAfterFailure(target, tried, delegated.answers()),
                 proxy == null
                         ? "the proxy service has no proxy for it"
                         : "the proxy service has no other proxy for it");
     }
 
     private ProxyLease withoutService(
-            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, boolean directed, String reason) {
+            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, String reason) {
         Answer stale = delegated.answers().stale(target);
         ProxyUrl proxy = stale == null ? null : stale.proxy();
         if (proxy != null && !tried.contains(proxy)) {
             return new Lease(target, useProxy(proxy, delegated.route(), Source.STALE), null, stale);
         }
-        return embeddedOrNone(target, tried, delegated, directed, reason);
+        return embeddedOrNone(
+                target, tried, delegated, isDirectedAfterFailure(target, tried, delegated.answers()), reason);
     }
 
     private ProxyLease embeddedOrNone(
             ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, boolean directed, String reason) {
-        ProxyLease embedded = embedded(target, tried, delegated);
-        ProxyLease lease = embedded != null
-                ? embedded
-                : new Lease(target, routes.decideExhausted(target, unserved(reason), directed), null, null);
+        Embedded embedded = embedded(target, tried, delegated);
+        ProxyLease lease = embedded.lease();
+        if (lease == null) {
+            String whole = reason + ", and " + embedded.reason();
+            lease = new Lease(
+                    target,
+                    embedded.proxiesLeft() ? new Refuse(whole) : routes.decideExhausted(target, whole, directed),
+                    null,
+                    null);
+        }
         long count = delegated.preview() ? 0 : fallbackWarnings.occurred(known(target));
         if (count > 0) {
             log.warn(
@@ -308,24 +326,26 @@ public final class ProxyRouter {
         return lease;
     }
 
-    private String unserved(String reason) {
-        return reason
-                + (routes.settings().externalService().fallbackToEmbedded()
-                        ? ", and no embedded proxy is left for it"
-                        : ", and proxy.external-service.fallback-to-embedded is false");
-    }
-
     /** What the embedded configuration has for it, if it may be used and has anything. */
-    private @Nullable ProxyLease embedded(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
+    private Embedded embedded(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
         if (!routes.settings().externalService().fallbackToEmbedded()) {
-            return null;
+            return new Embedded(null, "proxy.external-service.fallback-to-embedded is false", false);
         }
-        ProxyDecision preview = delegated.preview() ? embeddedDecision(target, delegated.route()) : null;
-        ProxyLease lease =
-                preview != null ? new Lease(target, preview, null, null) : lease(target, tried, delegated.route());
-        boolean serves = lease.decision() instanceof UseProxy
-                || (lease.decision() instanceof Direct direct && direct.reason() == Reason.CONFIGURED);
-        return serves ? lease : null; // nothing configured means direct only where no service is
+        Embedded embedded;
+        if (delegated.preview()) {
+            embedded = new Embedded(
+                    new Lease(target, embeddedDecision(target, delegated.route()), null, null),
+                    "no embedded proxy is left for it",
+                    false);
+        } else {
+            embedded = embedded(target, tried, delegated.route());
+        }
+        ProxyLease lease = embedded.lease();
+        boolean serves = lease != null
+                && (lease.decision() instanceof UseProxy
+                        || (lease.decision() instanceof Direct direct && direct.reason() == Reason.CONFIGURED));
+        // "nothing is configured" means direct only where no service is
+        return lease == null || serves ? embedded : new Embedded(null, "no embedded proxy is configured for it", false);
     }
 
     private static UseProxy useProxy(ProxyUrl proxy, Route route, Source source) {
@@ -336,27 +356,45 @@ public final class ProxyRouter {
     }
 
     private ProxyLease lease(ProxyTarget target, Collection<ProxyUrl> tried, Route route) {
-        if (route instanceof Route.Pooled pooled) {
-            return lease(target, tried, pooled);
+        Embedded embedded = embedded(target, tried, route);
+        if (embedded.lease() != null) {
+            return embedded.lease();
         }
-        if (route instanceof Route.Exempt exempt) {
-            return new Lease(target, exempt.decision(), null, null);
-        }
-        ProxyDecision decision = ((Route.Fixed) route).decision();
-        boolean failed = decision instanceof UseProxy use && tried.contains(use.proxy());
         return new Lease(
                 target,
-                failed ? routes.decideExhausted(target, "no other proxy is configured for it", false) : decision,
+                embedded.proxiesLeft()
+                        ? new Refuse(embedded.reason())
+                        : routes.decideExhausted(target, embedded.reason(), false),
                 null,
                 null);
     }
 
-    private ProxyLease lease(ProxyTarget target, Collection<ProxyUrl> tried, Route.Pooled pooled) {
+    /**
+     * What the embedded configuration has.
+     *
+     * @param lease of a proxy, or for whatever else is configured; null if no proxy is to be had
+     * @param reason why not
+     * @param proxiesLeft whether proxies are left, and only this connection gets none of them: then it does not go directly
+     */
+    private record Embedded(@Nullable ProxyLease lease, String reason, boolean proxiesLeft) {}
+
+    private Embedded embedded(ProxyTarget target, Collection<ProxyUrl> tried, Route route) {
+        if (route instanceof Route.Pooled pooled) {
+            return embedded(target, tried, pooled);
+        }
+        ProxyDecision decision =
+                route instanceof Route.Exempt exempt ? exempt.decision() : ((Route.Fixed) route).decision();
+        return decision instanceof UseProxy use && tried.contains(use.proxy())
+                ? new Embedded(null, "no other proxy is configured for it", false)
+                : new Embedded(new Lease(target, decision, null, null), "", false);
+    }
+
+    private Embedded embedded(ProxyTarget target, Collection<ProxyUrl> tried, Route.Pooled pooled) {
         ProxyPool pool = pooled.pool();
         ProxyPool.Grant grant = pool.acquire(target, tried);
         if (grant instanceof ProxyPool.Use use) {
-            return new Lease(
-                    target, new UseProxy(use.proxy(), use.timeout(), use.sslBundle(), pooled.source()), use, null);
+            UseProxy decision = new UseProxy(use.proxy(), use.timeout(), use.sslBundle(), pooled.source());
+            return new Embedded(new Lease(target, decision, use, null), "", false);
         }
         Exhausted reason = ((ProxyPool.Grant.None) grant).reason();
         if (pool.onExhausted() == OnExhausted.DEFAULT && pooled.source() == Source.EXCHANGE) {
@@ -364,17 +402,10 @@ public final class ProxyRouter {
             boolean proxied = handedTo instanceof Route.Pooled
                     || (handedTo instanceof Route.Fixed fixed && fixed.decision() instanceof UseProxy);
             if (proxied) { // a default that is direct, or not there, is no way out of a proxied exchange
-                return lease(target, tried, handedTo);
+                return embedded(target, tried, handedTo);
             }
         }
-        // where proxies are left, and only this connection gets none of them, it does not go directly
-        return new Lease(
-                target,
-                reason == Exhausted.PROXIES
-                        ? routes.decideExhausted(target, reason.text(), false)
-                        : new Refuse(reason.text()),
-                null,
-                null);
+        return new Embedded(null, reason.text(), reason != Exhausted.PROXIES);
     }
 
     /** At most one line a minute for each exchange; ids without routes of their own never fall back under their name. */
@@ -408,13 +439,6 @@ public final class ProxyRouter {
         }
     }
 
-    /** A service's proxy that does not reach this target is of no use to its exchange, whoever is to blame. */
-    private static boolean isOfTheProxy(Outcome outcome) {
-        return outcome instanceof Outcome.Failed failed
-                && failed.blame() != Blame.TARGET
-                && failed.blame() != Blame.LOCAL;
-    }
-
     private final class Lease implements ProxyLease {
         private final ProxyTarget target;
         private final ProxyDecision decision;
@@ -446,6 +470,16 @@ public final class ProxyRouter {
             }
         }
 
+        private void report(ProxyAnswers answers, Answer leased, Outcome.Failed failed) {
+            switch (failed.blame()) {
+                case PROXY, CREDENTIALS, CONFIGURATION -> answers.failed(target, leased);
+                case AMBIGUOUS, POLICY -> answers.failedForTarget(target, leased);
+                case TARGET, LOCAL -> {
+                    // says nothing about the proxy
+                }
+            }
+        }
+
         @Override
         public void close(Outcome outcome) {
             if (closed.compareAndSet(false, true)) {
@@ -453,8 +487,8 @@ public final class ProxyRouter {
                 if (use != null) {
                     use.close(outcome);
                 }
-                if (answer != null && service != null && isOfTheProxy(outcome)) {
-                    service.failed(target, answer);
+                if (answer != null && service != null && outcome instanceof Outcome.Failed failed) {
+                    report(service, answer, failed);
                 }
                 if (outcome instanceof Outcome.Failed failed
                         && failed.stage() == ConnectionStage.TLS

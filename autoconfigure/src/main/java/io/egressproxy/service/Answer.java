@@ -1,12 +1,21 @@
 package io.egressproxy.service;
 
+import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
+import java.time.Duration;
+import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /** An answer of the service that has been found to be in order. Compared by identity: each is evicted for itself. */
 public final class Answer {
+    private static final long SHOWN_NANOS = Duration.ofSeconds(30).toNanos();
+    private static final long AVOIDED_NANOS = Duration.ofSeconds(5).toNanos();
+    private static final int TARGETS_THAT_SHOW_IT = 3;
+    private static final int MOST_TARGETS = 10;
+
     private final @Nullable ProxyUrl proxy;
     private final @Nullable String proxyId;
     private final FallbackPolicy fallbackPolicy;
@@ -14,6 +23,7 @@ public final class Answer {
     private final long ttlNanos;
     private final long refreshAfterNanos;
     private final AtomicBoolean claimed = new AtomicBoolean();
+    private final Map<String, Long> failedTargets = new ConcurrentHashMap<>();
 
     /**
      * An answer.
@@ -64,6 +74,35 @@ public final class Answer {
 
     long ttlNanos() {
         return ttlNanos;
+    }
+
+    /**
+     * The proxy would not or could not reach a target, and it may be the target's fault.
+     *
+     * @param target the target
+     * @return whether so many targets show it that it must be the proxy's
+     */
+    boolean failedFor(ProxyTarget target, long nowNanos) {
+        failedTargets.values().removeIf(failed -> nowNanos - failed >= SHOWN_NANOS);
+        if (failedTargets.size() < MOST_TARGETS) {
+            failedTargets.put(address(target), nowNanos);
+        }
+        return failedTargets.size() >= TARGETS_THAT_SHOW_IT;
+    }
+
+    /**
+     * Whether the proxy has just failed for a target, so that another had better be taken if there is one.
+     *
+     * @param target the target
+     * @param nowNanos the time
+     */
+    boolean isAvoidedFor(ProxyTarget target, long nowNanos) {
+        Long failed = failedTargets.isEmpty() ? null : failedTargets.get(address(target));
+        return failed != null && nowNanos - failed < AVOIDED_NANOS;
+    }
+
+    private static String address(ProxyTarget target) {
+        return target.host() + ":" + target.port();
     }
 
     /** An answer without a time to live is for one connection: the first to claim it. */

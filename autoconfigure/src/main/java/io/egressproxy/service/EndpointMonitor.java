@@ -3,6 +3,8 @@ package io.egressproxy.service;
 import io.egressproxy.service.ServiceEndpoints.Endpoint;
 import io.egressproxy.settings.ExternalServiceSettings;
 import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.Disposable;
@@ -22,6 +24,7 @@ final class EndpointMonitor implements AutoCloseable {
     private final ServiceEndpoints endpoints;
     private final ServiceConnection connection;
     private final Runnable whenBack;
+    private final Set<Endpoint> down = ConcurrentHashMap.newKeySet();
     private final Disposable.Swap running = Disposables.swap();
 
     /**
@@ -70,15 +73,19 @@ final class EndpointMonitor implements AutoCloseable {
     }
 
     private void seen(Endpoint endpoint, boolean reachable, String detail) {
-        boolean allWereDown = endpoints.areAllDown();
+        // by checks only: a request that fails says nothing about when the service is back
+        boolean allWereDown = down.containsAll(endpoints.all());
         if (reachable) {
+            down.remove(endpoint);
             endpoints.reachable(endpoint);
         } else {
+            down.add(endpoint);
             // until after the next check
             endpoints.down(
                     endpoint, settings.interval().plus(settings.timeout()).multipliedBy(2));
         }
-        boolean allAreDown = endpoints.areAllDown();
+        down.retainAll(endpoints.all());
+        boolean allAreDown = down.containsAll(endpoints.all());
         if (allAreDown && !allWereDown) {
             log.warn("The proxy service is down: its health check at {} {}", endpoint, detail);
         } else if (allWereDown && !allAreDown) {

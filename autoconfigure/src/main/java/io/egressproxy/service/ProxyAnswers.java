@@ -41,7 +41,9 @@ public final class ProxyAnswers implements AutoCloseable {
     private static final Duration BETWEEN_FORCED_REQUESTS = Duration.ofSeconds(5);
     private static final Duration FAILURE_REMEMBERED = Duration.ofSeconds(30);
     private static final Duration PAUSE_AFTER_REJECTION = Duration.ofSeconds(10);
-    private static final int MOST_FAILURES_REMEMBERED = 1_000;
+    private static final Duration PAUSE_WHILE_LEFT_ALONE = Duration.ofSeconds(1);
+    private static final int LONGEST_CALL_FACTOR = 3;
+    private static final int MOST_REMEMBERED = 10_000;
 
     private final ProxySettings settings;
     private final ExternalServiceSettings service;
@@ -51,6 +53,7 @@ public final class ProxyAnswers implements AutoCloseable {
     private final ServiceBreaker breaker;
     private final AnswerValidator validator;
     private final Scheduler scheduler;
+    private final Duration longestCall;
     private final LongSupplier nanoTime;
     private final DoubleSupplier random;
     private final IdGenerator correlationIds = new AlternativeJdkIdGenerator();
@@ -63,14 +66,10 @@ public final class ProxyAnswers implements AutoCloseable {
     /** Until when nobody asks for a key, and how often it has been asked for in vain. */
     private record BackOff(int attempts, long untilNanos) {}
 
-    /** A proxy that has failed, and when another one was last asked for, if it was. */
-    private record Failure(Answer answer, long atNanos, @Nullable Long forcedAtNanos) {
+    /** A proxy that has failed, and when another one was last asked for because of that. */
+    private record Failure(Answer answer, long atNanos, long forcedAtNanos) {
         boolean mayForce(long nowNanos) {
-            return forcedAtNanos == null || nowNanos - forcedAtNanos >= BETWEEN_FORCED_REQUESTS.toNanos();
-        }
-
-        Failure forced(long nowNanos) {
-            return new Failure(answer, atNanos, nowNanos);
+            return nowNanos - forcedAtNanos >= BETWEEN_FORCED_REQUESTS.toNanos();
         }
     }
 
@@ -105,6 +104,8 @@ public final class ProxyAnswers implements AutoCloseable {
         this.breaker = breaker;
         this.validator = validator;
         this.scheduler = scheduler;
+        // each endpoint has its own limit; this one is for a client that knows none
+        this.longestCall = Duration.ofSeconds(service.timeoutSeconds()).multipliedBy(LONGEST_CALL_FACTOR);
         this.nanoTime = nanoTime;
         this.random = random;
         store.onForgotten(this::forgotten);
@@ -137,7 +138,10 @@ public final class ProxyAnswers implements AutoCloseable {
         if (answer.isExpired(now)) {
             return null;
         }
-        if (service.cache().refreshAhead() && answer.isDueForRefresh(now) && !isBackingOff(key)) {
+        if (service.cache().refreshAhead()
+                && answer.isDueForRefresh(now)
+                && !isBackingOff(key)
+                && !client.isKnownToBeDown()) {
             inBackground(flight(key));
         }
         return answer;
@@ -165,12 +169,19 @@ public final class ProxyAnswers implements AutoCloseable {
      */
     public Mono<Answer> ask(ProxyTarget target) {
         AnswerKey key = key(target);
+        if (client.isKnownToBeDown()) { // also while a request of before is still waiting
+            return Mono.error(knownToBeDown());
+        }
         return claimed(key)
                 .timeout(service.fallbackAfter(), scheduler)
                 .onErrorMap(
                         TimeoutException.class,
                         late -> new ProxyServiceException(
                                 Reason.TIMEOUT, "did not answer within fallback-after", null, null));
+    }
+
+    private static ProxyServiceException knownToBeDown() {
+        return new ProxyServiceException(Reason.UNREACHABLE, "is known to be down", null, null);
     }
 
     private Mono<Answer> claimed(AnswerKey key) {
@@ -195,32 +206,58 @@ public final class ProxyAnswers implements AutoCloseable {
 
     /**
      * The proxy of an answer has failed by its own fault: the answer is forgotten, and the service is asked for another one, at
-     * most once in five seconds for each key.
+     * most once in five seconds for each key. What comes within that time is kept, even if it fails as well: there is nothing
+     * better.
      *
      * @param target what the connection was for
      * @param answer the answer
      */
     public void failed(ProxyTarget target, Answer answer) {
         AnswerKey key = key(target);
-        store.remove(key, answer);
-        ProxyUrl proxy = answer.proxy();
-        if (proxy != null && store.leadsTo(proxy)) {
-            out(answer); // it failed, whoever else was told to use it
-        }
         long now = nanoTime.getAsLong();
-        if (failures.size() >= MOST_FAILURES_REMEMBERED) {
+        Failure before = failures.get(key);
+        if (before == null && failures.size() >= MOST_REMEMBERED) {
             failures.values().removeIf(this::isOld);
         }
-        Failure before = failures.get(key);
-        if (before == null && failures.size() >= MOST_FAILURES_REMEMBERED) {
-            return;
+        boolean remember = before != null || failures.size() < MOST_REMEMBERED;
+        boolean force = before == null || before.mayForce(now);
+        if (remember) {
+            failures.put(key, new Failure(answer, now, before == null || force ? now : before.forcedAtNanos()));
         }
-        Failure failure = new Failure(answer, now, before == null ? null : before.forcedAtNanos());
-        failures.put(key, failure);
-        if (failure.mayForce(now)) {
+        ProxyUrl proxy = answer.proxy();
+        if (proxy != null) {
+            outListeners.forEach(listener -> listener.accept(proxy)); // it failed, whoever else was told to use it
+        }
+        if (force && remember) {
+            store.remove(key, answer);
             backOffs.remove(key);
-            inBackground(flight(key));
+            if (answer.ttlNanos() > 0) { // else the next connection asks, and takes what comes
+                inBackground(flight(key));
+            }
         }
+    }
+
+    /**
+     * The proxy of an answer did not reach a target, and the fault may be either's.
+     *
+     * @param target what the connection was for
+     * @param answer the answer
+     */
+    public void failedForTarget(ProxyTarget target, Answer answer) {
+        if (answer.failedFor(target, nanoTime.getAsLong())) {
+            failed(target, answer);
+        }
+    }
+
+    /**
+     * Whether another proxy should be preferred for a target, since the one of this answer has just not reached it.
+     *
+     * @param target what a connection is for
+     * @param answer the answer
+     * @return true for some seconds after a failure
+     */
+    public boolean isAvoided(ProxyTarget target, Answer answer) {
+        return answer.isAvoidedFor(target, nanoTime.getAsLong());
     }
 
     /**
@@ -293,11 +330,6 @@ public final class ProxyAnswers implements AutoCloseable {
             return Mono.error(new ProxyServiceException(
                     Reason.UNREACHABLE, "has just failed, and is asked again later", null, null));
         }
-        Failure failure = failures.get(key);
-        if (failure != null && !isOld(failure) && !failure.mayForce(nanoTime.getAsLong())) {
-            return Mono.error(new ProxyServiceException(
-                    Reason.UNREACHABLE, "has just been asked for another proxy, and is asked again later", null, null));
-        }
         return flights.computeIfAbsent(key, wanted -> request(key)
                 .doOnTerminate(() -> flights.remove(key)) // before anybody hears of it, and asks again
                 .doOnCancel(() -> flights.remove(key))
@@ -315,19 +347,21 @@ public final class ProxyAnswers implements AutoCloseable {
             if (kept != null && !kept.isDueForRefresh(nanoTime.getAsLong())) {
                 return Mono.just(kept); // came while this one was on its way here
             }
-            failures.computeIfPresent(key, (failedKey, failure) -> failure.forced(nanoTime.getAsLong()));
             if (client.isKnownToBeDown()) {
-                return Mono.error(new ProxyServiceException(Reason.UNREACHABLE, "is known to be down", null, null));
+                return Mono.error(knownToBeDown());
             }
             if (!breaker.tryAcquire()) {
+                backOff(key, new BackOff(0, nanoTime.getAsLong() + PAUSE_WHILE_LEFT_ALONE.toNanos()));
                 return Mono.error(
                         new ProxyServiceException(Reason.UNREACHABLE, "is left alone after its failures", null, null));
             }
             String correlationId = correlationIds.generateId().toString();
             Call call = new Call();
-            return client.request(wire(key), correlationId)
+            return Mono.defer(() -> client.request(wire(key), correlationId))
+                    .timeout(longestCall, scheduler)
                     .switchIfEmpty(Mono.error(() -> WebProxyServiceClient.invalid("answered with nothing")))
                     .flatMap(response -> Mono.fromCallable(() -> validator.validated(response, nanoTime.getAsLong())))
+                    .onErrorMap(ProxyAnswers::explained)
                     .doOnNext(answer -> {
                         call.succeeded();
                         keep(key, answer);
@@ -339,6 +373,20 @@ public final class ProxyAnswers implements AutoCloseable {
                     })
                     .doOnCancel(call::cancelled);
         });
+    }
+
+    /** A client of the application's own may fail in any way; its messages may hold anything. */
+    private static Throwable explained(Throwable failure) {
+        if (failure instanceof ProxyServiceException) {
+            return failure;
+        }
+        return failure instanceof TimeoutException
+                ? new ProxyServiceException(Reason.TIMEOUT, "did not answer in time", null, null)
+                : new ProxyServiceException(
+                        Reason.INVALID_ANSWER,
+                        "could not be asked (" + failure.getClass().getSimpleName() + ")",
+                        null,
+                        null);
     }
 
     /** One permission of the breaker, reported back once. */
@@ -396,21 +444,36 @@ public final class ProxyAnswers implements AutoCloseable {
         int attempts = before == null ? 1 : before.attempts() + 1;
         Reason reason = failure instanceof ProxyServiceException known ? known.reason() : Reason.INVALID_ANSWER;
         if (!reason.isWorthAnotherEndpoint()) {
-            backOffs.put(key, new BackOff(0, nanoTime.getAsLong() + PAUSE_AFTER_REJECTION.toNanos()));
+            backOff(key, new BackOff(0, nanoTime.getAsLong() + PAUSE_AFTER_REJECTION.toNanos()));
         } else if (attempts >= service.retry().maxAttempts()) {
             backOffs.remove(key); // the next connection asks again
         } else {
             long pause = pause(attempts, failure);
-            backOffs.put(key, new BackOff(attempts, nanoTime.getAsLong() + pause));
-            tasks.add(scheduler.schedule(
-                    () -> {
-                        if (!tasks.isDisposed()) {
-                            inBackground(flight(key));
-                        }
-                    },
-                    pause,
-                    TimeUnit.NANOSECONDS));
+            if (backOff(key, new BackOff(attempts, nanoTime.getAsLong() + pause))) {
+                Disposable.Swap task = Disposables.swap();
+                tasks.add(task);
+                task.update(scheduler.schedule(() -> repeat(key, task), pause, TimeUnit.NANOSECONDS));
+            }
         }
+    }
+
+    private void repeat(AnswerKey key, Disposable task) {
+        if (tasks.remove(task)) { // else it has been closed
+            inBackground(flight(key));
+        }
+    }
+
+    /** Nobody asks for the key for a while; not remembered for more keys than anybody has exchanges. */
+    private boolean backOff(AnswerKey key, BackOff backOff) {
+        if (backOffs.size() >= MOST_REMEMBERED) {
+            long now = nanoTime.getAsLong();
+            backOffs.values().removeIf(other -> now - other.untilNanos() >= 0);
+        }
+        if (backOffs.size() >= MOST_REMEMBERED && !backOffs.containsKey(key)) {
+            return false;
+        }
+        backOffs.put(key, backOff);
+        return true;
     }
 
     /** Full jitter: anything up to a pause that grows, so that a fleet does not come back at once. */

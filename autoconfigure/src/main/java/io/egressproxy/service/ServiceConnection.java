@@ -8,6 +8,8 @@ import io.netty.handler.ssl.SslContext;
 import java.time.Duration;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.core.io.buffer.DataBuffer;
 import org.springframework.core.io.buffer.DataBufferUtils;
 import org.springframework.http.HttpHeaders;
@@ -24,6 +26,8 @@ import reactor.netty.resources.LoopResources;
  * redirects, and answers of at most 64 KiB. Certificates and credentials are read again when they change. Thread-safe.
  */
 public final class ServiceConnection implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(ServiceConnection.class);
+
     /** After decompression. */
     private static final int MOST_BYTES = 64 * 1024;
 
@@ -125,7 +129,15 @@ public final class ServiceConnection implements AutoCloseable {
 
     /** Reads the credentials again; whether they are others now. */
     boolean haveCredentialsChanged() {
-        AuthCredentials next = credentials.get();
+        AuthCredentials next;
+        try {
+            next = credentials.get();
+        } catch (RuntimeException unreadable) { // half-written, perhaps: those of before stay
+            log.warn(
+                    "The proxy service's credentials cannot be read again: {}",
+                    unreadable.getClass().getSimpleName());
+            return false;
+        }
         boolean changed = !next.equals(current);
         current = next;
         return changed;

@@ -38,6 +38,8 @@ import reactor.netty.resources.LoopResources;
 final class SrvDiscovery implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(SrvDiscovery.class);
 
+    private static final Duration LONGEST_LOOK_UP = Duration.ofSeconds(20);
+
     private record Found(int priority, int weight, URI endpoint) {}
 
     private final String name;
@@ -94,14 +96,15 @@ final class SrvDiscovery implements AutoCloseable {
     }
 
     private Mono<List<Found>> lookUp() {
-        return Mono.create(sink -> resolver.resolveAll(new DefaultDnsQuestion(name, DnsRecordType.SRV))
-                .addListener((Future<List<DnsRecord>> done) -> {
-                    if (done.isSuccess()) {
-                        sink.success(parsed(done.getNow()));
-                    } else {
-                        sink.error(done.cause());
-                    }
-                }));
+        return Mono.<List<Found>>create(sink -> resolver.resolveAll(new DefaultDnsQuestion(name, DnsRecordType.SRV))
+                        .addListener((Future<List<DnsRecord>> done) -> {
+                            if (done.isSuccess()) {
+                                sink.success(parsed(done.getNow()));
+                            } else {
+                                sink.error(done.cause());
+                            }
+                        }))
+                .timeout(LONGEST_LOOK_UP);
     }
 
     private List<Found> parsed(List<DnsRecord> records) {
@@ -109,8 +112,10 @@ final class SrvDiscovery implements AutoCloseable {
         for (DnsRecord record : records) {
             try {
                 if (record instanceof DnsRawRecord raw && record.type().equals(DnsRecordType.SRV)) {
-                    found.add(parsed(raw.content()));
+                    parse(raw.content(), found);
                 }
+            } catch (RuntimeException broken) {
+                log.warn("A record of {} is not a valid SRV record, and is left out", name);
             } finally {
                 ReferenceCountUtil.release(record);
             }
@@ -118,13 +123,15 @@ final class SrvDiscovery implements AutoCloseable {
         return found;
     }
 
-    private Found parsed(ByteBuf content) {
+    private void parse(ByteBuf content, List<Found> found) {
         int priority = content.readUnsignedShort();
         int weight = content.readUnsignedShort();
         int port = content.readUnsignedShort();
         String target = DefaultDnsRecordDecoder.decodeName(content);
         String host = target.endsWith(".") ? target.substring(0, target.length() - 1) : target;
-        return new Found(priority, weight, URI.create(scheme + "://" + host + ":" + port));
+        if (!host.isEmpty()) { // "." says that there is no such service
+            found.add(new Found(priority, weight, URI.create(scheme + "://" + host + ":" + port)));
+        }
     }
 
     private void found(List<Found> found) {

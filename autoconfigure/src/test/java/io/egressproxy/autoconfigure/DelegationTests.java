@@ -18,6 +18,7 @@ import io.egressproxy.ProxyInjector;
 import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
 import io.egressproxy.service.Resilience4jServiceBreaker;
 import io.egressproxy.service.ServiceBreaker;
+import io.egressproxy.testkit.Faults;
 import io.egressproxy.testkit.FaultyProxy;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
@@ -283,6 +284,68 @@ class DelegationTests {
                             .withHeader("Content-Type", "application/json")
                             .withBody(proxyAnswer(other()))));
             assertThat(peer(context)).isEqualTo(other().egressAddress());
+        });
+        assertNothingDirect();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"502 Bad Gateway", "403 Forbidden"})
+    void whatMayBeTheTargetsFaultIsNoReasonToConnectDirectly(String status) {
+        try (FaultyProxy leased = FaultyProxy.with(Faults.connectAnswer(status))) {
+            answer(proxyAnswer(leased.url("http"), "direct_connection"));
+            application().run(context -> {
+                for (int i = 0; i < 6; i++) {
+                    assertThatThrownBy(() -> peer(context)).hasStackTraceContaining("refused CONNECT with ");
+                }
+            });
+        }
+        assertThat(target.seen()).isEmpty();
+    }
+
+    @Test
+    void whenTheServicesProxyIsDeadAndNothingElseIsLeftItsOwnWordMayLeadDirectly() {
+        answer(proxyAnswer("socks5://127.0.0.1:" + FaultyProxy.closedPort(), "direct_connection"));
+        application().run(context -> assertThat(peer(context)).isEqualTo(target.host()));
+        application("proxy.direct-fallback=never").run(context -> assertThatThrownBy(() -> peer(context))
+                .hasStackTraceContaining("refused the connection"));
+        application("proxy.exchanges.binance.hosts=127.0.0.1", "proxy.exchanges.binance.require-proxy=true")
+                .run(context -> assertThatThrownBy(() -> peer(context)).isNotNull());
+        assertThat(target.directConnections()).hasSize(1);
+    }
+
+    @Test
+    void withoutServiceAConnectionThatHasUsedUpItsAttemptsDoesNotGoDirectlyWhileAProxyIsLeft() {
+        service.stop();
+        String dead = "socks5://127.0.0.1:";
+        application(
+                        "proxy.direct-fallback=always",
+                        "proxy.default.http.max-attempts=2",
+                        "proxy.default.http.pool[0].url=" + dead + FaultyProxy.closedPort(),
+                        "proxy.default.http.pool[1].url=" + dead + FaultyProxy.closedPort(),
+                        "proxy.default.http.pool[2].url=" + embedded().url())
+                .run(context -> assertThatThrownBy(() -> peer(context))
+                        .hasStackTraceContaining("max-attempts proxies of the pool were tried"));
+        assertNothingDirect();
+    }
+
+    @Test
+    void aTargetThatIsDownDoesNotCostItsExchangeTheOthers() {
+        answer(proxyAnswer(leased()).replace("\"ttl_seconds\": 1", "\"ttl_seconds\": 300"));
+        application("proxy.external-service.fallback-to-embedded=false").run(context -> {
+            WebClient client = context.getBean(WebClient.Builder.class).build();
+            for (int i = 0; i < 5; i++) {
+                assertThatThrownBy(() -> client.get()
+                                .uri("http://127.0.0.1:" + FaultyProxy.closedPort() + "/")
+                                .retrieve()
+                                .bodyToMono(String.class)
+                                .block(PATIENCE))
+                        .isNotNull();
+                if (i < 2) {
+                    assertThat(peer(context)).isEqualTo(leased().egressAddress());
+                }
+            }
+            await().atMost(PATIENCE)
+                    .untilAsserted(() -> assertThat(peer(context)).isEqualTo(leased().egressAddress()));
         });
         assertNothingDirect();
     }

@@ -25,6 +25,7 @@ import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.service.ProxyServiceException.Reason;
 import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
+import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -32,6 +33,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -44,6 +46,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
 
 /** What is asked, when, and what becomes of the answers; the service is WireMock, over real connections. */
@@ -76,7 +79,7 @@ class ProxyAnswersTests {
                 .answers()
                 .ask(BINANCE)
                 .<ProxyServiceException>handle((answer, sink) -> sink.error(new AssertionError("answered " + answer)))
-                .onErrorResume(ProxyServiceException.class, reactor.core.publisher.Mono::just)
+                .onErrorResume(ProxyServiceException.class, Mono::just)
                 .blockOptional(PATIENCE)
                 .orElseThrow();
     }
@@ -407,7 +410,7 @@ class ProxyAnswersTests {
         Answer first = ask(delegation, BINANCE);
         service.answer(proxy("http://10.1.2.4:1"));
         delegation.answers().failed(BINANCE, first);
-        assertThat(out).containsExactly(ProxyUrl.parse("http://10.1.2.3:1"));
+        assertThat(out).containsOnly(ProxyUrl.parse("http://10.1.2.3:1"));
         await().atMost(PATIENCE).until(() -> delegation.answers().cached(BINANCE) != null);
         Answer second = Objects.requireNonNull(delegation.answers().cached(BINANCE));
         assertThat(second.proxy()).isEqualTo(ProxyUrl.parse("http://10.1.2.4:1"));
@@ -420,6 +423,80 @@ class ProxyAnswersTests {
             delegation.answers().ask(BINANCE).materialize().block(PATIENCE);
         }
         assertThat(service.requestsInAll()).isEqualTo(2);
+    }
+
+    @Test
+    void aRequestForAnotherProxyThatFailsIsRepeatedSoon() {
+        ServiceLab service = lab(1);
+        service.answer(proxy("http://10.1.2.3:1"));
+        ServiceDelegation delegation = service.delegation();
+        Answer first = ask(delegation, BINANCE);
+        service.answer(aResponse().withStatus(500));
+        delegation.answers().failed(BINANCE, first);
+        await().atMost(PATIENCE).until(() -> service.requestsInAll() == 2);
+        service.answer(proxy("http://10.1.2.4:1"));
+        await().atMost(Duration.ofSeconds(3)).until(() -> delegation.answers().cached(BINANCE) != null);
+    }
+
+    @Test
+    void whatOneTargetDoesNotReachDoesNotCostTheOthersTheirAnswer() {
+        ServiceLab service = lab(1);
+        service.answer(proxy("http://10.1.2.3:1"));
+        ServiceDelegation delegation = service.delegation();
+        Answer answer = ask(delegation, BINANCE);
+        for (int i = 0; i < 10; i++) {
+            delegation.answers().failedForTarget(BINANCE, answer);
+        }
+        assertThat(delegation.answers().cached(BINANCE)).isSameAs(answer);
+        assertThat(delegation.answers().isAvoided(BINANCE, answer)).isTrue();
+        ProxyTarget elsewhere = new ProxyTarget(BINANCE.exchange(), BINANCE.type(), "stream.binance.com", 443);
+        assertThat(delegation.answers().isAvoided(elsewhere, answer)).isFalse();
+        assertThat(service.requestsInAll()).isEqualTo(1);
+
+        delegation.answers().failedForTarget(elsewhere, answer);
+        delegation
+                .answers()
+                .failedForTarget(new ProxyTarget(BINANCE.exchange(), BINANCE.type(), "third.binance.com", 443), answer);
+        await("three targets show that it is the proxy").atMost(PATIENCE).until(() -> service.requestsInAll() == 2);
+    }
+
+    @Test
+    void whileTheServiceIsKnownToBeDownNobodyWaitsForARequestOfBefore() {
+        AtomicBoolean down = new AtomicBoolean();
+        ProxyServiceClient never = new ProxyServiceClient() {
+            @Override
+            public Mono<ProxyResponse> request(ProxyRequest request, String correlationId) {
+                return Mono.never();
+            }
+
+            @Override
+            public boolean isKnownToBeDown() {
+                return down.get();
+            }
+        };
+        try (ServiceDelegation delegation = lab(1).delegation(never)) {
+            delegation.answers().ask(BINANCE).subscribe(answer -> {}, failure -> {});
+            down.set(true);
+            assertThat(failure(delegation)).hasMessageContaining("known to be down");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aClientOfTheApplicationsOwnMayFailInAnyWay(boolean thrown) {
+        ProxyServiceClient broken = (request, correlationId) -> {
+            if (thrown) {
+                throw new IllegalStateException("C4NARY");
+            }
+            return Mono.error(new IOException("C4NARY"));
+        };
+        try (ServiceDelegation delegation = lab(1).delegation(broken)) {
+            for (int i = 0; i < 10; i++) {
+                ProxyServiceException failure = failure(delegation);
+                assertThat(failure).hasMessageStartingWith("the proxy service ");
+                assertThat(failure.getMessage()).doesNotContain("C4NARY");
+            }
+        }
     }
 
     @Test

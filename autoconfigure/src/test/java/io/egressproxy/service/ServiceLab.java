@@ -113,17 +113,22 @@ final class ServiceLab implements AutoCloseable {
         return delegation(settings(properties), null);
     }
 
-    ServiceDelegation delegation(ProxySettings settings, @Nullable ServiceBreaker breaker) {
+    /** With a client of the application's own. */
+    ServiceDelegation delegation(ProxyServiceClient client) {
+        return delegation(settings("proxy.external-service.retry.max-attempts=1"), client);
+    }
+
+    private ServiceDelegation delegation(ProxySettings settings, @Nullable ProxyServiceClient client) {
         ExternalServiceSettings service = settings.externalService();
         Supplier<AuthCredentials> read = () -> credentials;
         ServiceDelegation delegation = new ServiceDelegation(
                 settings,
                 service.clientId(),
                 new ServiceConnection(service, HttpResources.get(), () -> null, read, ObservationRegistry.NOOP),
-                null,
+                client,
                 new CaffeineAnswerStore(
                         service.cache().maxEntries(), service.cache().staleIfError()),
-                breaker,
+                null,
                 HttpResources.get());
         delegation.start();
         delegations.add(delegation);

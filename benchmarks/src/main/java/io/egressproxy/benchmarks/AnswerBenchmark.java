@@ -1,0 +1,108 @@
+package io.egressproxy.benchmarks;
+
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import com.github.benmanes.caffeine.cache.Expiry;
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.service.Answer;
+import io.egressproxy.service.AnswerKey;
+import io.egressproxy.service.CaffeineAnswerStore;
+import io.egressproxy.service.ProxyResponse;
+import io.egressproxy.service.ProxyServiceClient;
+import io.egressproxy.service.ServiceConnection;
+import io.egressproxy.service.ServiceDelegation;
+import io.egressproxy.settings.ExternalServiceSettings;
+import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.ProxySettingsBinder;
+import io.micrometer.observation.ObservationRegistry;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+import org.springframework.core.env.MapPropertySource;
+import org.springframework.core.env.StandardEnvironment;
+import reactor.core.publisher.Mono;
+import reactor.netty.http.HttpResources;
+
+/**
+ * Finding the kept answer of a proxy service, beside the bare cache: the same library, key and expiry for each entry, and
+ * nothing else.
+ */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+@Fork(1)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 5, time = 1)
+public class AnswerBenchmark {
+    private static final int EXCHANGES = 64;
+
+    private final ProxyTarget[] targets = new ProxyTarget[EXCHANGES];
+    private final AnswerKey[] keys = new AnswerKey[EXCHANGES];
+    private Cache<Object, Object> bare;
+    private ServiceDelegation delegation;
+    private int turn;
+
+    @Setup
+    public void fill() {
+        Map<String, Object> values = new HashMap<>(Map.of(
+                "proxy.enabled", "true",
+                "proxy.external-service.enabled", "true",
+                "proxy.external-service.endpoints", "http://127.0.0.1:1",
+                "proxy.external-service.health-check.enabled", "false"));
+        StandardEnvironment environment = new StandardEnvironment();
+        environment.getPropertySources().addFirst(new MapPropertySource("benchmark", values));
+        ProxySettings settings = ProxySettingsBinder.bind(environment);
+        ExternalServiceSettings service = settings.externalService();
+        ProxyServiceClient client = (request, correlationId) ->
+                Mono.just(new ProxyResponse("http://10.1.2.3:8080", null, 3_600L, "embedded_fallback", Map.of()));
+        delegation = new ServiceDelegation(
+                settings,
+                "benchmark",
+                new ServiceConnection(
+                        service, HttpResources.get(), () -> null, service::authCredentials, ObservationRegistry.NOOP),
+                client,
+                new CaffeineAnswerStore(10_000, Duration.ZERO),
+                null,
+                HttpResources.get());
+        bare = Caffeine.newBuilder()
+                .maximumSize(10_000)
+                .expireAfter(Expiry.writing((Object key, Object value) -> Duration.ofHours(1)))
+                .build();
+        for (int i = 0; i < EXCHANGES; i++) {
+            ExchangeId exchange = ExchangeId.of("exchange-" + i);
+            targets[i] = new ProxyTarget(exchange, ConnectionType.HTTP, "api.example.org", 443);
+            keys[i] = new AnswerKey(exchange, ConnectionType.HTTP, "");
+            Answer answer = delegation.answers().ask(targets[i]).block();
+            bare.put(keys[i], answer);
+        }
+    }
+
+    @TearDown
+    public void close() {
+        delegation.close();
+    }
+
+    @Benchmark
+    public Object boundCaffeine() {
+        return bare.getIfPresent(keys[turn++ & (EXCHANGES - 1)]);
+    }
+
+    @Benchmark
+    public Answer ours() {
+        return delegation.answers().cached(targets[turn++ & (EXCHANGES - 1)]);
+    }
+}
