@@ -61,7 +61,7 @@ public final class HealthMonitor implements AutoCloseable {
     private long notBeforeNanos;
     private boolean ownNetworkSuspected;
     private boolean ownNetworkCleared;
-    private boolean closed;
+    private volatile boolean closed; // written under the lock
 
     /** A proxy, when it is checked next, and what the checks so far have shown. Guarded by the monitor. */
     private static final class Watched {
@@ -148,12 +148,16 @@ public final class HealthMonitor implements AutoCloseable {
         return new ProxyPool.CheckRequests() {
             @Override
             public void request(PooledProxy proxy, long inNanos) {
-                scheduler.schedule(() -> checkUrgently(proxy), inNanos, TimeUnit.NANOSECONDS);
+                if (!closed) { // the scheduler may be gone
+                    scheduler.schedule(() -> checkUrgently(proxy), inNanos, TimeUnit.NANOSECONDS);
+                }
             }
 
             @Override
             public void requestAll() {
-                scheduler.schedule(() -> checkAll(pool));
+                if (!closed) {
+                    scheduler.schedule(() -> checkAll(pool));
+                }
             }
         };
     }

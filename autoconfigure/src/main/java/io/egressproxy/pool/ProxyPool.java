@@ -327,15 +327,32 @@ public final class ProxyPool {
         PooledProxy chosen = choose(snapshot, target, tried, false);
         if (chosen == null) {
             requestCheckRound();
-            chosen = choose(spares, target, tried, false);
+            snapshot = spares;
+            chosen = choose(snapshot, target, tried, false);
         }
         if (chosen == null) {
             return lastResort(target, tried);
         }
         if (!tried.isEmpty() && !isPromising(chosen, target) && !retries.tryRetry()) {
-            return new Grant.None(Exhausted.RETRY_BUDGET);
+            chosen = promising(snapshot, target, tried);
+            if (chosen == null) {
+                return new Grant.None(Exhausted.RETRY_BUDGET);
+            }
         }
         return new Use(chosen, target, timeout(chosen, snapshot.hasAnotherBut(tried), tried), false);
+    }
+
+    /** A proxy of which nothing bad is known, whatever the strategy says; the first from anywhere in the list. */
+    private @Nullable PooledProxy promising(PoolSnapshot snapshot, ProxyTarget target, Collection<ProxyUrl> tried) {
+        int size = snapshot.size();
+        int start = ThreadLocalRandom.current().nextInt(size);
+        for (int i = 0; i < size; i++) {
+            PooledProxy proxy = snapshot.get((start + i) % size);
+            if (!tried.contains(proxy.url()) && isPromising(proxy, target)) {
+                return proxy;
+            }
+        }
+        return null;
     }
 
     /** Whether nothing is known against a proxy: going on to it is no waste, however many others have failed. */

@@ -402,7 +402,11 @@ public final class ProxyRouter {
             boolean proxied = handedTo instanceof Route.Pooled
                     || (handedTo instanceof Route.Fixed fixed && fixed.decision() instanceof UseProxy);
             if (proxied) { // a default that is direct, or not there, is no way out of a proxied exchange
-                return embedded(target, tried, handedTo);
+                Embedded byDefault = embedded(target, tried, handedTo);
+                // the default may have none left while the exchange's own pool has
+                return byDefault.lease() != null || reason == Exhausted.PROXIES
+                        ? byDefault
+                        : new Embedded(null, byDefault.reason(), true);
             }
         }
         return new Embedded(null, reason.text(), reason != Exhausted.PROXIES);

@@ -224,10 +224,7 @@ public final class ProxyAnswers implements AutoCloseable {
         if (remember) {
             failures.put(key, new Failure(answer, now, before == null || force ? now : before.forcedAtNanos()));
         }
-        ProxyUrl proxy = answer.proxy();
-        if (proxy != null) {
-            outListeners.forEach(listener -> listener.accept(proxy)); // it failed, whoever else was told to use it
-        }
+        out(answer); // it failed, whoever else was told to use it
         if (force && remember) {
             store.remove(key, answer);
             backOffs.remove(key);

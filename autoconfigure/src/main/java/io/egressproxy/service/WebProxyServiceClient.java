@@ -24,6 +24,7 @@ import org.springframework.http.MediaType;
 import org.springframework.web.reactive.function.UnsupportedMediaTypeException;
 import org.springframework.web.reactive.function.client.ClientResponse;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
 
 /**
  * Speaks the protocol of the specification over HTTP. Goes from endpoint to endpoint while another might do better; leaves the
@@ -77,13 +78,12 @@ final class WebProxyServiceClient implements ProxyServiceClient {
                 return Mono.error(
                         new ProxyServiceException(Reason.UNAUTHORIZED, "has rejected our credentials", null, null));
             }
-            if (paused) {
-                connection.haveCredentialsChanged();
-            }
             List<Endpoint> order = endpoints.inOrder();
-            return order.isEmpty()
-                    ? Mono.error(new ProxyServiceException(Reason.UNREACHABLE, "has no endpoint", null, null))
-                    : ask(order, 0, request, correlationId, true);
+            if (order.isEmpty()) {
+                return Mono.error(new ProxyServiceException(Reason.UNREACHABLE, "has no endpoint", null, null));
+            }
+            Mono<ProxyResponse> asked = ask(order, 0, request, correlationId, true);
+            return paused ? credentialsReadAgain().then(asked) : asked;
         });
     }
 
@@ -100,16 +100,35 @@ final class WebProxyServiceClient implements ProxyServiceClient {
                 .onErrorResume(ProxyServiceException.class, failure -> {
                     log.debug("{} [{}]: {}: {}", request, correlationId, endpoint, failure.getMessage());
                     if (failure.reason() == Reason.UNAUTHORIZED) {
-                        if (firstCredentials && connection.haveCredentialsChanged()) {
-                            return ask(order, index, request, correlationId, false);
-                        }
-                        pause();
+                        return rejected(failure, order, index, request, correlationId, firstCredentials);
                     }
                     avoid(endpoint, failure);
                     return last || !failure.reason().isWorthAnotherEndpoint()
                             ? Mono.error(failure)
                             : ask(order, index + 1, request, correlationId, firstCredentials);
                 });
+    }
+
+    private Mono<ProxyResponse> rejected(
+            ProxyServiceException failure,
+            List<Endpoint> order,
+            int index,
+            ProxyRequest request,
+            String correlationId,
+            boolean firstCredentials) {
+        Mono<Boolean> others = firstCredentials ? credentialsReadAgain() : Mono.just(false);
+        return others.flatMap(changed -> {
+            if (changed) {
+                return ask(order, index, request, correlationId, false);
+            }
+            pause();
+            return Mono.error(failure);
+        });
+    }
+
+    /** Whether they are others now. They may stand in files, which no event loop should wait for. */
+    private Mono<Boolean> credentialsReadAgain() {
+        return Mono.fromCallable(connection::haveCredentialsChanged).subscribeOn(Schedulers.boundedElastic());
     }
 
     /** What is left of the time that a caller waits is shared, so that an endpoint that hangs does not use it up. */

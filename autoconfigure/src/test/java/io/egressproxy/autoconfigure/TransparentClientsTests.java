@@ -13,6 +13,7 @@ import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsCustomizer;
+import io.egressproxy.testkit.FaultyProxy;
 import io.egressproxy.testkit.ProxyKind;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
@@ -23,6 +24,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -470,5 +472,35 @@ class TransparentClientsTests {
         routed.withBean(WebSocketClient.class, () -> own)
                 .run(context ->
                         assertThat(context.getBean(WebSocketClient.class)).isSameAs(own));
+    }
+
+    @Test
+    @Tag("no-interruption")
+    void everyKindOfClientGoesOnToTheNextProxyOfAPool() {
+        plain.withPropertyValues(
+                        "proxy.enabled=true",
+                        "proxy.no-proxy=",
+                        "proxy.default.http.pool[0].url=socks5://127.0.0.1:" + FaultyProxy.closedPort(),
+                        "proxy.default.http.pool[1].url=" + fallback.url(),
+                        "proxy.default.websocket.pool[0].url=socks5://127.0.0.1:" + FaultyProxy.closedPort(),
+                        "proxy.default.websocket.pool[1].url=" + fallback.url())
+                .run(context -> {
+                    List<BiFunction<ApplicationContext, String, String>> clients = List.of(
+                            TransparentClientsTests::webClient,
+                            TransparentClientsTests::restClient,
+                            TransparentClientsTests::restTemplate,
+                            (beans, url) -> webSocket(
+                                    beans.getBean(WebSocketClient.class),
+                                    "ws" + url.substring(4).replace("/whoami", "/ws")));
+                    for (BiFunction<ApplicationContext, String, String> client : clients) {
+                        for (int i = 0; i < 2; i++) { // one of the two comes to the dead proxy first
+                            try (TargetServer fresh = lab.newTarget()) { // so that a connection has to be opened
+                                assertThat(client.apply(context, fresh.url("http", "/whoami")))
+                                        .contains(fallback.egressAddress());
+                                assertThat(fresh.directConnections()).isEmpty();
+                            }
+                        }
+                    }
+                });
     }
 }

@@ -13,10 +13,16 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.service.AnswerStore;
+import io.egressproxy.service.ProxyResponse;
+import io.egressproxy.service.ProxyServiceClient;
+import io.egressproxy.service.ServiceConnection;
+import io.egressproxy.service.ServiceDelegation;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.UnmatchedHosts;
 import io.egressproxy.testkit.Faults;
 import io.egressproxy.testkit.FaultyProxy;
@@ -25,6 +31,7 @@ import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.SynBlackHole;
 import io.egressproxy.testkit.TargetServer;
+import io.micrometer.observation.ObservationRegistry;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.epoll.Epoll;
@@ -39,6 +46,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
@@ -53,6 +61,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.core.env.MapPropertySource;
+import org.springframework.core.env.StandardEnvironment;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -394,6 +404,52 @@ class ConnectionLifecycleTests {
                     .contains(lab.proxy(ProxyKind.MICROSOCKS_SOCKS5).egressAddress());
         }
         assertNothingDirect();
+    }
+
+    @Test
+    @Tag("NFR-4")
+    void aNameThatTheProxyServiceGivesMustNotLeadToALinkLocalAddress() {
+        StandardEnvironment environment = new StandardEnvironment();
+        environment
+                .getPropertySources()
+                .addFirst(new MapPropertySource(
+                        "test",
+                        Map.of(
+                                "proxy.enabled", "true",
+                                "proxy.no-proxy", "",
+                                "proxy.external-service.enabled", "true",
+                                "proxy.external-service.endpoints", "http://127.0.0.1:1")));
+        ProxySettings settings = ProxySettingsBinder.bind(environment);
+        ProxyServiceClient service = (request, correlationId) ->
+                Mono.just(new ProxyResponse("http://metadata.test:80", null, 300L, "embedded_fallback", null));
+        NameResolution names = new NameResolution(HttpResources.get()) {
+            @Override
+            void resolve(Channel channel, String host, int port, Callback callback) {
+                callback.accept(List.of(new InetSocketAddress("169.254.169.254", port)), null);
+            }
+        };
+        try (ServiceDelegation delegation = new ServiceDelegation(
+                        settings,
+                        "tests",
+                        new ServiceConnection(
+                                settings.externalService(),
+                                HttpResources.get(),
+                                () -> null,
+                                () -> settings.externalService().authCredentials(),
+                                ObservationRegistry.NOOP),
+                        service,
+                        AnswerStore.plain(10),
+                        null,
+                        HttpResources.get());
+                ClientRoutes routes = new ClientRoutes(
+                        new ProxyRouter(settings, name -> null, delegation.answers()),
+                        bundle -> lab.certificates().nettyClientContext(),
+                        names)) {
+            HttpClient client = routes.byHost(HttpClient.newConnection(), ConnectionType.HTTP);
+            assertThatThrownBy(() -> whoami(client, target.url("http", "/whoami")))
+                    .hasStackTraceContaining("http://metadata.test:80 was not tried: the proxy service named it");
+        }
+        assertThat(target.seen()).isEmpty();
     }
 
     /** A pool in which names of {@code .test} lead to a closed port first, and then to a proxy that works. */

@@ -246,6 +246,18 @@ class ProxyPoolTests {
         assertThat(furtherAttempts(pool, 1_000)).isEqualTo(1_000);
     }
 
+    @Test
+    void whenTheBudgetIsUsedUpAProxyOfWhichNothingBadIsKnownIsTakenWhateverTheStrategySays() {
+        ProxyPool pool = pool(withoutBreaker(entry("first", OnExhausted.FAIL, members(3))), (candidates, target) -> 0);
+        use(pool).close(REFUSED);
+        use(pool, ProxyUrl.parse("http://p0:1")).close(REFUSED);
+        List<String> hosts = IntStream.range(0, 300)
+                .mapToObj(i -> use(pool, ProxyUrl.parse("http://p0:1")).proxy().host())
+                .toList();
+        assertThat(hosts.subList(0, 50)).containsOnly("p1");
+        assertThat(hosts.subList(200, 300)).containsOnly("p2");
+    }
+
     private static long furtherAttempts(ProxyPool pool, int wanted) {
         ProxyUrl tried = ProxyUrl.parse("http://p0:1");
         return IntStream.range(0, wanted)

@@ -291,4 +291,20 @@ class ProxyRouterTests {
         StepVerifier.create(router.lease(target("binance", ConnectionType.HTTP), List.of(A, B, other)))
                 .verifyError(ProxyConnectionException.class);
     }
+
+    @Test
+    void aDefaultThatHasNoneLeftIsNoReasonToGoDirectlyWhileTheExchangesOwnPoolHas() {
+        ProxyUrl[] own = IntStream.range(0, 8)
+                .mapToObj(i -> ProxyUrl.parse("http://own-" + i + ":1"))
+                .toArray(ProxyUrl[]::new);
+        ProxyRouter router = new ProxyRouter(ProxySettings.builder()
+                .directFallback(DirectFallback.ALWAYS)
+                .defaultProxy(ConnectionType.HTTP, pool(OnExhausted.FAIL, A))
+                .exchange("binance", exchange -> exchange.proxy(ConnectionType.HTTP, pool(OnExhausted.DEFAULT, own)))
+                .build());
+        List<ProxyUrl> tried =
+                Stream.concat(Stream.of(own).limit(6), Stream.of(A)).toList();
+        StepVerifier.create(router.lease(target("binance", ConnectionType.HTTP), tried))
+                .verifyError(ProxyConnectionException.class);
+    }
 }
