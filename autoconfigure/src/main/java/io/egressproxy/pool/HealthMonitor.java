@@ -58,6 +58,7 @@ public final class HealthMonitor implements AutoCloseable {
     private final Map<PooledProxy, Watched> byProxy = new HashMap<>();
     private final Disposable.Swap turn = Disposables.swap();
     private int runningChecks;
+    private boolean urgentWasLast;
     private long notBeforeNanos;
     private boolean ownNetworkSuspected;
     private boolean ownNetworkCleared;
@@ -208,16 +209,20 @@ public final class HealthMonitor implements AutoCloseable {
         run(watched, check);
     }
 
+    /** What is urgent comes first, but not always: a large pool that is exhausted must not keep all others from their checks. */
     private @Nullable Watched takeNext() {
-        if (!urgent.isEmpty() && runningChecks < MAX_RUNNING) {
-            Watched first = urgent.iterator().next();
-            urgent.remove(first);
-            return first;
-        }
         Watched first = due.peek();
-        boolean turn =
+        boolean ordinary =
                 first != null && first.dueNanos - now() <= 0 && runningChecks < MAX_RUNNING - RESERVED_FOR_URGENT;
-        return turn ? due.remove() : null;
+        boolean hurry = !urgent.isEmpty() && runningChecks < MAX_RUNNING;
+        if (hurry && !(ordinary && urgentWasLast)) {
+            urgentWasLast = true;
+            Watched next = urgent.iterator().next();
+            urgent.remove(next);
+            return next;
+        }
+        urgentWasLast = false;
+        return ordinary ? due.remove() : null;
     }
 
     /** A connection that worked within the last interval has shown more than a check would. */

@@ -242,6 +242,23 @@ class PoolSimulationTests {
     }
 
     @Test
+    void aLargePoolThatIsExhaustedDoesNotKeepAnotherFromItsChecks() {
+        ProxyPool large = pool("other", 2_000, OnExhausted.LAST_RESORT);
+        ProxyPool pool = pool(4);
+        checked(large, pool);
+        refusing.add("p0");
+        pass(200);
+        assertThat(pool.members()).filteredOn(PooledProxy::isUsable).hasSize(3);
+        large.members().forEach(proxy -> large.checkFailed(proxy, true, "refused"));
+        IntStream.range(0, 2_000).forEach(i -> refusing.add("other" + i));
+        load(large, TARGET, 5, 300); // and so asks for a round of checks each second
+        pass(60);
+        refusing.remove("p0");
+        pass(180);
+        assertThat(pool.members()).filteredOn(PooledProxy::isUsable).hasSize(4);
+    }
+
+    @Test
     void aProxyThatCutsTunnelsCostsAConnectionLessAndLessOften() {
         ProxyPool pool = pool(3);
         checked(pool);
