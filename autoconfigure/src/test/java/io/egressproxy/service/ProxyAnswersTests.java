@@ -279,7 +279,8 @@ class ProxyAnswersTests {
                                 .doesNotContain("C4NARY");
                     }
                     try (ServiceLab two = new ServiceLab(2)) {
-                        ServiceDelegation delegation = two.delegation();
+                        ServiceDelegation delegation =
+                                two.delegation("proxy.external-service.retry.max-attempts=1"); // counted below
                         answer(two.endpoints.get(0), bad.answer());
                         answer(two.endpoints.get(1), bad.answer());
                         failure(delegation);
@@ -429,7 +430,7 @@ class ProxyAnswersTests {
     void aRequestForAnotherProxyThatFailsIsRepeatedSoon() {
         ServiceLab service = lab(1);
         service.answer(proxy("http://10.1.2.3:1"));
-        ServiceDelegation delegation = service.delegation();
+        ServiceDelegation delegation = service.delegation("proxy.external-service.retry.jitter=0");
         Answer first = ask(delegation, BINANCE);
         service.answer(aResponse().withStatus(500));
         delegation.answers().failed(BINANCE, first);
