@@ -173,8 +173,11 @@ public final class ProxyRouter {
             ProxyAnswers answers = isEnabled() ? serviceFor(target, route) : null;
             return answers == null
                     ? Mono.just(decide(target))
-                    : delegated(target, List.of(), new Delegated(answers, route, true))
-                            .map(ProxyLease::decision);
+                    : delegated(
+                            target,
+                            List.of(),
+                            new Delegated(answers, route, true),
+                            lease -> Mono.just(lease.decision()));
         });
     }
 
@@ -210,8 +213,7 @@ public final class ProxyRouter {
             ProxyAnswers answers = serviceFor(target, route);
             return answers == null
                     ? granted(lease(target, tried, route))
-                    : delegated(target, tried, new Delegated(answers, route, false))
-                            .flatMap(this::granted);
+                    : delegated(target, tried, new Delegated(answers, route, false), this::granted);
         });
     }
 
@@ -232,29 +234,42 @@ public final class ProxyRouter {
     private record Delegated(ProxyAnswers answers, Route route, boolean preview) {}
 
     /** The service's proxy; the embedded configuration where it has none, has failed, or is away. */
-    private Mono<ProxyLease> delegated(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
+    private <T> Mono<T> delegated(
+            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, Function<ProxyLease, Mono<T>> then) {
+        ProxyLease atOnce = withoutAsking(target, tried, delegated);
+        return atOnce != null
+                ? then.apply(atOnce)
+                : delegated
+                        .answers()
+                        .ask(target)
+                        .map(answer -> by(answer, Source.SERVICE, target, tried, delegated))
+                        .onErrorResume(
+                                Exception.class,
+                                away -> Mono.fromSupplier(() ->
+                                        withoutService(target, tried, delegated, String.valueOf(away.getMessage()))))
+                        .flatMap(then);
+    }
+
+    /** What is known already: by the answer that is kept, or since the service need not be asked. */
+    private @Nullable ProxyLease withoutAsking(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
         ProxyAnswers answers = delegated.answers();
         Answer cached = answers.cached(target);
         Answer usable = cached != null && (cached.proxy() == null || !tried.contains(cached.proxy())) ? cached : null;
         if (usable != null && !answers.isAvoided(target, usable)) {
-            return Mono.just(by(usable, Source.CACHE, target, tried, delegated));
+            return by(usable, Source.CACHE, target, tried, delegated);
         }
         boolean directed = isDirectedAfterFailure(target, tried, answers);
         if (cached != null || (!tried.isEmpty() && !directed)) { // meanwhile another answer may be on its way
             Embedded embedded = embedded(target, tried, delegated);
             if (embedded.lease() != null) {
-                return Mono.just(embedded.lease());
+                return embedded.lease();
             }
         }
         if (usable != null) {
-            return Mono.just(by(usable, Source.CACHE, target, tried, delegated));
+            return by(usable, Source.CACHE, target, tried, delegated);
         }
-        return answers.ask(target)
-                .map(answer -> by(answer, Source.SERVICE, target, tried, delegated))
-                .onErrorResume(
-                        Exception.class,
-                        away -> Mono.fromSupplier(
-                                () -> withoutService(target, tried, delegated, String.valueOf(away.getMessage()))));
+        String unavailable = answers.unavailable(target);
+        return unavailable == null ? null : withoutService(target, tried, delegated, unavailable);
     }
 
     /** Whether the service has said to connect directly if its proxy fails, and for this connection it did, by its own fault. */

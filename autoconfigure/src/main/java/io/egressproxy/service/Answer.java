@@ -16,12 +16,23 @@ public final class Answer {
     private static final int TARGETS_THAT_SHOW_IT = 3;
     private static final int MOST_TARGETS = 10;
 
+    /** How old an answer was when it was last looked up. */
+    enum Age {
+        /** To be used. */
+        FRESH,
+        /** To be used, and to be renewed. */
+        DUE,
+        /** Not to be used any more, unless nothing else is to be had. */
+        EXPIRED
+    }
+
     private final @Nullable ProxyUrl proxy;
     private final @Nullable String proxyId;
     private final FallbackPolicy fallbackPolicy;
     private final long answeredAtNanos;
     private final long ttlNanos;
     private final long refreshAfterNanos;
+    private volatile Age age = Age.FRESH;
     private final AtomicBoolean claimed = new AtomicBoolean();
     private final Map<String, Long> failedTargets = new ConcurrentHashMap<>();
 
@@ -90,6 +101,10 @@ public final class Answer {
         return failedTargets.size() >= TARGETS_THAT_SHOW_IT;
     }
 
+    boolean hasFailedTargets() {
+        return !failedTargets.isEmpty();
+    }
+
     /**
      * Whether the proxy has just failed for a target, so that another had better be taken if there is one.
      *
@@ -97,7 +112,7 @@ public final class Answer {
      * @param nowNanos the time
      */
     boolean isAvoidedFor(ProxyTarget target, long nowNanos) {
-        Long failed = failedTargets.isEmpty() ? null : failedTargets.get(address(target));
+        Long failed = failedTargets.get(address(target));
         return failed != null && nowNanos - failed < AVOIDED_NANOS;
     }
 
@@ -110,17 +125,31 @@ public final class Answer {
         return ttlNanos > 0 || claimed.compareAndSet(false, true);
     }
 
-    /** How long it has been expired; negative if it has not. */
-    long expiredFor(long nowNanos) {
-        return nowNanos - (answeredAtNanos + ttlNanos);
+    /** When it expires, on the clock of {@link System#nanoTime}. */
+    long expiresAtNanos() {
+        return answeredAtNanos + ttlNanos;
     }
 
-    boolean isExpired(long nowNanos) {
-        return nowNanos - answeredAtNanos >= ttlNanos;
+    /**
+     * Notes how old it is. The store does this whenever it is asked, since it has looked at the clock already: a second look
+     * would cost as much as the look-up.
+     */
+    void seenAt(long nowNanos) {
+        Age before = age;
+        if (before == Age.EXPIRED) {
+            return;
+        }
+        long old = nowNanos - answeredAtNanos;
+        if (old >= ttlNanos) {
+            age = Age.EXPIRED;
+        } else if (before == Age.FRESH && old >= refreshAfterNanos) {
+            age = Age.DUE;
+        }
     }
 
-    boolean isDueForRefresh(long nowNanos) {
-        return nowNanos - answeredAtNanos >= refreshAfterNanos;
+    /** How old it was when the store was last asked for it. */
+    Age age() {
+        return age;
     }
 
     /** Whether the same proxy was meant, by the service's name for it or by its address. */

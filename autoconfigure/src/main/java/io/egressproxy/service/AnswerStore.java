@@ -5,8 +5,11 @@ import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/** Where answers are kept: bounded, thread-safe, and it may forget any of them at any time. */
-public interface AnswerStore {
+/**
+ * Where answers are kept: bounded, thread-safe, and it may forget any of them at any time. It notes on each answer that it gives how
+ * old that is.
+ */
+public sealed interface AnswerStore permits CaffeineAnswerStore, PlainAnswerStore {
 
     /**
      * The answer that is kept.

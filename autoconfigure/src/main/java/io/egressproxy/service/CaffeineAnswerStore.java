@@ -25,16 +25,33 @@ public final class CaffeineAnswerStore implements AnswerStore {
      * @param staleIfError how long an answer is kept after it has expired
      */
     public CaffeineAnswerStore(int mostEntries, Duration staleIfError) {
-        long stale = staleIfError.toNanos();
         this.cache = Caffeine.newBuilder()
                 .maximumSize(mostEntries)
-                .expireAfter(Expiry.writing(
-                        (Object key, Object answer) -> Duration.ofNanos(((Answer) answer).ttlNanos() + stale)))
+                .expireAfter(new TimeToLive(staleIfError.toNanos()))
+                .ticker(System::nanoTime)
                 .scheduler(Scheduler.systemScheduler())
-                .executor(Runnable::run)
                 .recordStats()
                 .removalListener(this::removed)
                 .build();
+    }
+
+    /** Each answer's own time; and what a look-up knows of the time is noted on the answer. */
+    private record TimeToLive(long staleNanos) implements Expiry<Object, Object> {
+        @Override
+        public long expireAfterCreate(Object key, Object value, long currentTime) {
+            return Math.max(0, ((Answer) value).expiresAtNanos() + staleNanos - currentTime);
+        }
+
+        @Override
+        public long expireAfterUpdate(Object key, Object value, long currentTime, long currentDuration) {
+            return expireAfterCreate(key, value, currentTime);
+        }
+
+        @Override
+        public long expireAfterRead(Object key, Object value, long currentTime, long currentDuration) {
+            ((Answer) value).seenAt(currentTime);
+            return currentDuration;
+        }
     }
 
     private void removed(@Nullable Object key, @Nullable Object answer, RemovalCause cause) {

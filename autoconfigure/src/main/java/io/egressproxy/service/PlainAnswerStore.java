@@ -25,7 +25,11 @@ final class PlainAnswerStore implements AnswerStore {
 
     @Override
     public synchronized @Nullable Answer get(AnswerKey key) {
-        return answers.get(key);
+        Answer answer = answers.get(key);
+        if (answer != null) {
+            answer.seenAt(System.nanoTime());
+        }
+        return answer;
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.egressproxy.service;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
+import io.egressproxy.service.Answer.Age;
 import io.egressproxy.service.ProxyServiceException.Reason;
 import io.egressproxy.settings.ExchangeSettings;
 import io.egressproxy.settings.ExternalServiceSettings;
@@ -13,6 +14,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -21,6 +23,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -42,6 +45,9 @@ public final class ProxyAnswers implements AutoCloseable {
     private static final Duration FAILURE_REMEMBERED = Duration.ofSeconds(30);
     private static final Duration PAUSE_AFTER_REJECTION = Duration.ofSeconds(10);
     private static final Duration PAUSE_WHILE_LEFT_ALONE = Duration.ofSeconds(1);
+    private static final String THE_SERVICE = ProxyServiceException.THE_SERVICE;
+    private static final String KNOWN_TO_BE_DOWN = "is known to be down";
+    private static final String BACKING_OFF = "has just failed, and is asked again later";
     private static final int LONGEST_CALL_FACTOR = 3;
     private static final int MOST_REMEMBERED = 10_000;
 
@@ -57,6 +63,7 @@ public final class ProxyAnswers implements AutoCloseable {
     private final LongSupplier nanoTime;
     private final DoubleSupplier random;
     private final IdGenerator correlationIds = new AlternativeJdkIdGenerator();
+    private final Map<ExchangeId, String> ownRegions;
     private final Map<AnswerKey, Mono<Answer>> flights = new ConcurrentHashMap<>();
     private final Map<AnswerKey, BackOff> backOffs = new ConcurrentHashMap<>();
     private final Map<AnswerKey, Failure> failures = new ConcurrentHashMap<>();
@@ -98,6 +105,11 @@ public final class ProxyAnswers implements AutoCloseable {
             DoubleSupplier random) {
         this.settings = settings;
         this.service = settings.externalService();
+        this.ownRegions = settings.exchanges().entrySet().stream()
+                .filter(exchange -> exchange.getValue().region() != null)
+                .collect(Collectors.toUnmodifiableMap(
+                        Map.Entry::getKey,
+                        exchange -> Objects.requireNonNull(exchange.getValue().region())));
         this.clientId = clientId;
         this.client = client;
         this.store = store;
@@ -131,17 +143,13 @@ public final class ProxyAnswers implements AutoCloseable {
     public @Nullable Answer cached(ProxyTarget target) {
         AnswerKey key = key(target);
         Answer answer = store.get(key);
-        if (answer == null) {
+        if (answer == null || answer.age() == Age.FRESH) {
+            return answer;
+        }
+        if (answer.age() == Age.EXPIRED) {
             return null;
         }
-        long now = nanoTime.getAsLong();
-        if (answer.isExpired(now)) {
-            return null;
-        }
-        if (service.cache().refreshAhead()
-                && answer.isDueForRefresh(now)
-                && !isBackingOff(key)
-                && !client.isKnownToBeDown()) {
+        if (service.cache().refreshAhead() && !isBackingOff(key) && !client.isKnownToBeDown()) {
             inBackground(flight(key));
         }
         return answer;
@@ -156,9 +164,27 @@ public final class ProxyAnswers implements AutoCloseable {
     public @Nullable Answer stale(ProxyTarget target) {
         long most = service.cache().staleIfError().toNanos();
         Answer answer = most == 0 ? null : store.get(key(target));
-        return answer != null && answer.proxy() != null && answer.expiredFor(nanoTime.getAsLong()) < most
+        return answer != null && answer.proxy() != null && nanoTime.getAsLong() - answer.expiresAtNanos() < most
                 ? answer
                 : null;
+    }
+
+    /**
+     * Why asking would be in vain, so that nobody needs to: the service is down, or has just failed and is left alone. Does no
+     * I/O, and costs next to nothing: every connection asks this while the service is away.
+     *
+     * @param target what a connection is for
+     * @return the reason in words, or null if the service is to be asked
+     */
+    public @Nullable String unavailable(ProxyTarget target) {
+        if (client.isKnownToBeDown()) { // also while a request of before is still waiting
+            return THE_SERVICE + KNOWN_TO_BE_DOWN;
+        }
+        if (backOffs.isEmpty()) {
+            return null;
+        }
+        AnswerKey key = key(target);
+        return isBackingOff(key) && !flights.containsKey(key) ? THE_SERVICE + BACKING_OFF : null;
     }
 
     /**
@@ -170,7 +196,7 @@ public final class ProxyAnswers implements AutoCloseable {
     public Mono<Answer> ask(ProxyTarget target) {
         AnswerKey key = key(target);
         if (client.isKnownToBeDown()) { // also while a request of before is still waiting
-            return Mono.error(knownToBeDown());
+            return Mono.error(() -> unavailable(KNOWN_TO_BE_DOWN));
         }
         return claimed(key)
                 .timeout(service.fallbackAfter(), scheduler)
@@ -180,8 +206,8 @@ public final class ProxyAnswers implements AutoCloseable {
                                 Reason.TIMEOUT, "did not answer within fallback-after", null, null));
     }
 
-    private static ProxyServiceException knownToBeDown() {
-        return new ProxyServiceException(Reason.UNREACHABLE, "is known to be down", null, null);
+    private static ProxyServiceException unavailable(String why) {
+        return new ProxyServiceException(Reason.UNREACHABLE, why, null, null);
     }
 
     private Mono<Answer> claimed(AnswerKey key) {
@@ -254,7 +280,7 @@ public final class ProxyAnswers implements AutoCloseable {
      * @return true for some seconds after a failure
      */
     public boolean isAvoided(ProxyTarget target, Answer answer) {
-        return answer.isAvoidedFor(target, nanoTime.getAsLong());
+        return answer.hasFailedTargets() && answer.isAvoidedFor(target, nanoTime.getAsLong());
     }
 
     /**
@@ -305,12 +331,8 @@ public final class ProxyAnswers implements AutoCloseable {
     }
 
     private AnswerKey key(ProxyTarget target) {
-        return new AnswerKey(target.exchange(), target.type(), region(target.exchange()));
-    }
-
-    private String region(ExchangeId exchange) {
-        ExchangeSettings own = settings.exchanges().get(exchange);
-        return own == null || own.region() == null ? service.region() : own.region();
+        String own = ownRegions.isEmpty() ? null : ownRegions.get(target.exchange());
+        return new AnswerKey(target.exchange(), target.type(), own == null ? service.region() : own);
     }
 
     private void inBackground(Mono<Answer> flight) {
@@ -324,8 +346,7 @@ public final class ProxyAnswers implements AutoCloseable {
             return underWay;
         }
         if (isBackingOff(key)) {
-            return Mono.error(new ProxyServiceException(
-                    Reason.UNREACHABLE, "has just failed, and is asked again later", null, null));
+            return Mono.error(unavailable(BACKING_OFF));
         }
         return flights.computeIfAbsent(key, wanted -> request(key)
                 .doOnTerminate(() -> flights.remove(key)) // before anybody hears of it, and asks again
@@ -341,16 +362,15 @@ public final class ProxyAnswers implements AutoCloseable {
     private Mono<Answer> request(AnswerKey key) {
         return Mono.defer(() -> {
             Answer kept = store.get(key);
-            if (kept != null && !kept.isDueForRefresh(nanoTime.getAsLong())) {
+            if (kept != null && kept.age() == Age.FRESH) {
                 return Mono.just(kept); // came while this one was on its way here
             }
             if (client.isKnownToBeDown()) {
-                return Mono.error(knownToBeDown());
+                return Mono.error(unavailable(KNOWN_TO_BE_DOWN));
             }
             if (!breaker.tryAcquire()) {
                 backOff(key, new BackOff(0, nanoTime.getAsLong() + PAUSE_WHILE_LEFT_ALONE.toNanos()));
-                return Mono.error(
-                        new ProxyServiceException(Reason.UNREACHABLE, "is left alone after its failures", null, null));
+                return Mono.error(unavailable("is left alone after its failures"));
             }
             String correlationId = correlationIds.generateId().toString();
             Call call = new Call();

@@ -54,6 +54,9 @@ public final class ProxyServiceException extends IOException {
         }
     }
 
+    /** How each message begins. */
+    static final String THE_SERVICE = "the proxy service ";
+
     private final Reason reason;
     private final @Nullable Duration retryAfter;
 
@@ -67,7 +70,7 @@ public final class ProxyServiceException extends IOException {
      */
     public ProxyServiceException(
             Reason reason, String detail, @Nullable Duration retryAfter, @Nullable Throwable cause) {
-        super("the proxy service " + detail);
+        super(THE_SERVICE + detail);
         this.reason = reason;
         this.retryAfter = retryAfter;
         if (cause != null) {

@@ -8,18 +8,9 @@ import io.egressproxy.ExchangeId;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.service.Answer;
 import io.egressproxy.service.AnswerKey;
-import io.egressproxy.service.CaffeineAnswerStore;
-import io.egressproxy.service.ProxyResponse;
 import io.egressproxy.service.ProxyServiceClient;
-import io.egressproxy.service.ServiceConnection;
 import io.egressproxy.service.ServiceDelegation;
-import io.egressproxy.settings.ExternalServiceSettings;
-import io.egressproxy.settings.ProxySettings;
-import io.egressproxy.settings.ProxySettingsBinder;
-import io.micrometer.observation.ObservationRegistry;
 import java.time.Duration;
-import java.util.HashMap;
-import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -32,10 +23,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.springframework.core.env.MapPropertySource;
-import org.springframework.core.env.StandardEnvironment;
 import reactor.core.publisher.Mono;
-import reactor.netty.http.HttpResources;
 
 /**
  * Finding the kept answer of a proxy service, beside the bare cache: the same library, key and expiry for each entry, and
@@ -58,26 +46,8 @@ public class AnswerBenchmark {
 
     @Setup
     public void fill() {
-        Map<String, Object> values = new HashMap<>(Map.of(
-                "proxy.enabled", "true",
-                "proxy.external-service.enabled", "true",
-                "proxy.external-service.endpoints", "http://127.0.0.1:1",
-                "proxy.external-service.health-check.enabled", "false"));
-        StandardEnvironment environment = new StandardEnvironment();
-        environment.getPropertySources().addFirst(new MapPropertySource("benchmark", values));
-        ProxySettings settings = ProxySettingsBinder.bind(environment);
-        ExternalServiceSettings service = settings.externalService();
-        ProxyServiceClient client = (request, correlationId) ->
-                Mono.just(new ProxyResponse("http://10.1.2.3:8080", null, 3_600L, "embedded_fallback", Map.of()));
-        delegation = new ServiceDelegation(
-                settings,
-                "benchmark",
-                new ServiceConnection(
-                        service, HttpResources.get(), () -> null, service::authCredentials, ObservationRegistry.NOOP),
-                client,
-                new CaffeineAnswerStore(10_000, Duration.ZERO),
-                null,
-                HttpResources.get());
+        ProxyServiceClient client = (request, correlationId) -> Mono.just(ServiceAnswers.ANSWER);
+        delegation = ServiceAnswers.delegation(ServiceAnswers.settings(), client);
         bare = Caffeine.newBuilder()
                 .maximumSize(10_000)
                 .expireAfter(Expiry.writing((Object key, Object value) -> Duration.ofHours(1)))
@@ -97,7 +67,7 @@ public class AnswerBenchmark {
     }
 
     @Benchmark
-    public Object boundCaffeine() {
+    public Object bareCaffeine() {
         return bare.getIfPresent(keys[turn++ & (EXCHANGES - 1)]);
     }
 
