@@ -38,6 +38,7 @@ import reactor.core.publisher.Mono;
 /** Decides for every connection, and hands out the leases that connections hold. Thread-safe. */
 public final class ProxyRouter {
     private static final Logger log = LoggerFactory.getLogger(ProxyRouter.class);
+    private static final String NO_PROXY_FOR_IT = "the proxy service has no proxy for it";
     private static final Direct DISABLED = new Direct(Reason.DISABLED);
 
     private final RouteTable routes;
@@ -290,8 +291,8 @@ public final class ProxyRouter {
         }
         boolean none = proxy == null && answer.fallbackPolicy() == FallbackPolicy.DIRECT_CONNECTION;
         if (none) {
-            ProxyDecision decision = routes.decideExhausted(
-                    target, "the proxy service has no proxy for it, and says to connect directly", true);
+            ProxyDecision decision =
+                    routes.decideExhausted(target, NO_PROXY_FOR_IT + ", and says to connect directly", true);
             if (decision instanceof Direct) {
                 return new Lease(target, decision, null, null);
             }
@@ -301,9 +302,7 @@ public final class ProxyRouter {
                 tried,
                 delegated,
                 none || isDirectedAfterFailure(target, tried, delegated.answers()),
-                proxy == null
-                        ? "the proxy service has no proxy for it"
-                        : "the proxy service has no other proxy for it");
+                proxy == null ? NO_PROXY_FOR_IT : "the proxy service has no other proxy for it");
     }
 
     private ProxyLease withoutService(
@@ -329,7 +328,14 @@ public final class ProxyRouter {
                     null,
                     null);
         }
-        long count = delegated.preview() ? 0 : fallbackWarnings.occurred(known(target));
+        if (delegated.preview()) {
+            return lease;
+        }
+        if (NO_PROXY_FOR_IT.equals(reason)) { // an answer like any other, and no trouble
+            log.debug("{}: {}; instead {}", target, reason, lease.decision());
+            return lease;
+        }
+        long count = fallbackWarnings.occurred(known(target));
         if (count > 0) {
             log.warn(
                     "{}: {}; instead {} ({} such connection(s) since the last warning)",

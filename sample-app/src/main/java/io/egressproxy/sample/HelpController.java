@@ -18,8 +18,11 @@ final class HelpController {
                 POST /local-proxies/{name}/stop    stop one and close its connections: coinbase goes on through another
                                                    of its pool, a feed of binance fails, none goes direct
                 POST /local-proxies/{name}/start   start it again: it is used again, by itself
+                GET  /local-proxy-service          the proxy service in this JVM, which gives kraken its proxy
+                POST /local-proxy-service/stop     stop it: within seconds kraken goes on through proxy.default
+                POST /local-proxy-service/start    start it again: it is asked again, by itself
 
-                {name} is socks5-local, http-local or socks5-local-2. For example:
+                {name} is socks5-local, http-local, socks5-local-2 or socks5-leased. For example:
                   curl -X POST localhost:8080/local-proxies/socks5-local/stop
                 """;
     }

@@ -22,6 +22,8 @@ class ProfileTests {
     private final int socks5Port = TestSocketUtils.findAvailableTcpPort();
     private final int httpPort = TestSocketUtils.findAvailableTcpPort();
     private final int secondSocks5Port = TestSocketUtils.findAvailableTcpPort();
+    private final int leasedSocks5Port = TestSocketUtils.findAvailableTcpPort();
+    private final int servicePort = TestSocketUtils.findAvailableTcpPort();
 
     @TempDir
     private Path directory;
@@ -33,6 +35,8 @@ class ProfileTests {
                 "--sample.local-exchange.port=" + exchangePort,
                 "--sample.local-proxies.socks5-port=" + socks5Port,
                 "--sample.local-proxies.second-socks5-port=" + secondSocks5Port,
+                "--sample.local-proxies.leased-socks5-port=" + leasedSocks5Port,
+                "--sample.local-proxy-service.port=" + servicePort,
                 "--sample.local-proxies.http-port=" + httpPort);
     }
 
@@ -87,7 +91,7 @@ class ProfileTests {
 
             assertThat(own.output())
                     .doesNotContain("binance")
-                    .doesNotContain("Local proxy")
+                    .doesNotContain("Local proxy") // nor the local proxy service
                     .doesNotContain("Local exchange")
                     .doesNotContain("Netty started on port")
                     .doesNotContain("s3cret");

@@ -35,12 +35,16 @@ class SampleApplicationTests {
     private static final int SOCKS5_PORT = TestSocketUtils.findAvailableTcpPort();
     private static final int HTTP_PORT = TestSocketUtils.findAvailableTcpPort();
     private static final int SECOND_SOCKS5_PORT = TestSocketUtils.findAvailableTcpPort();
+    private static final int LEASED_SOCKS5_PORT = TestSocketUtils.findAvailableTcpPort();
+    private static final int SERVICE_PORT = TestSocketUtils.findAvailableTcpPort();
 
     private static final String HTTP_LOCAL = "proxy \"http-local\"";
     private static final String SOCKS5_LOCAL = "proxy \"socks5-local\"";
     private static final String SECOND_SOCKS5_LOCAL = "proxy \"socks5-local-2\"";
     private static final String ANY_LOCAL = "proxy \"(socks5-local|http-local|socks5-local-2)\"";
     private static final Set<String> POOL = Set.of(HTTP_LOCAL, SOCKS5_LOCAL, SECOND_SOCKS5_LOCAL);
+    private static final String LEASED = "proxy \"socks5-leased\"";
+    private static final Set<String> LEASED_OR_POOL = Set.of(LEASED, HTTP_LOCAL, SOCKS5_LOCAL, SECOND_SOCKS5_LOCAL);
     private static final Map<String, Set<String>> EXPECTED = Map.of(
             "binance http",
             Set.of(HTTP_LOCAL),
@@ -49,7 +53,11 @@ class SampleApplicationTests {
             "coinbase http",
             POOL,
             "coinbase websocket",
-            POOL);
+            POOL,
+            "kraken http",
+            LEASED_OR_POOL,
+            "kraken websocket",
+            LEASED_OR_POOL);
 
     @Autowired
     private WebTestClient app;
@@ -60,6 +68,8 @@ class SampleApplicationTests {
         registry.add("sample.local-proxies.socks5-port", () -> SOCKS5_PORT);
         registry.add("sample.local-proxies.http-port", () -> HTTP_PORT);
         registry.add("sample.local-proxies.second-socks5-port", () -> SECOND_SOCKS5_PORT);
+        registry.add("sample.local-proxies.leased-socks5-port", () -> LEASED_SOCKS5_PORT);
+        registry.add("sample.local-proxy-service.port", () -> SERVICE_PORT);
     }
 
     /** The parts of a feed's JSON that matter here. */
@@ -82,6 +92,8 @@ class SampleApplicationTests {
         command("socks5-local", "start");
         command("http-local", "start");
         command("socks5-local-2", "start");
+        command("socks5-leased", "start");
+        service("start");
         awaitTicksOfAll();
     }
 
@@ -117,6 +129,25 @@ class SampleApplicationTests {
                 .expectBody()
                 .jsonPath("$.running")
                 .isEqualTo(command.equals("start"));
+    }
+
+    private void service(String command) {
+        app.post()
+                .uri("/local-proxy-service/{command}", command)
+                .exchange()
+                .expectStatus()
+                .isOk()
+                .expectBody()
+                .jsonPath("$.running")
+                .isEqualTo(command.equals("start"));
+    }
+
+    private void awaitKrakenThrough(String connectionType, Set<String> proxies) {
+        await().atMost(LIMIT).untilAsserted(() -> {
+            Feed feed = feeds().get("kraken " + connectionType);
+            assertThat(feed.state()).isEqualTo("ok");
+            assertThat(feed.seenFrom()).isIn(proxies);
+        });
     }
 
     /** Two more ticks of each of these, counted from now: no old news. */
@@ -217,6 +248,69 @@ class SampleApplicationTests {
     }
 
     @Test
+    void theServicesProxyServesKrakenAndThePoolWhileTheServiceIsAway(CapturedOutput output) {
+        awaitKrakenThrough("http", Set.of(LEASED));
+
+        service("stop");
+
+        awaitKrakenThrough("http", POOL);
+        await().atMost(LIMIT)
+                .untilAsserted(() ->
+                        assertThat(output).contains("The proxy service is down").contains("exchange 'kraken' http"));
+        awaitTicksOfAll();
+
+        service("start");
+
+        awaitKrakenThrough("http", Set.of(LEASED));
+        assertThat(output).contains("The proxy service is back");
+        // opened before the outage or after: it holds its proxy for as long as it lives
+        awaitTicksOfAll();
+    }
+
+    @Test
+    void whenTheServicesProxyDiesKrakenGoesOnThroughThePoolAtOnceAndComesBack() {
+        awaitKrakenThrough("http", Set.of(LEASED));
+
+        command("socks5-leased", "stop");
+
+        awaitKrakenThrough("http", POOL);
+        awaitKrakenThrough("websocket", POOL);
+
+        command("socks5-leased", "start");
+
+        // the service is told for 30 s which proxy has failed
+        await().atMost(Duration.ofSeconds(60))
+                .untilAsserted(
+                        () -> assertThat(feeds().get("kraken http").seenFrom()).isEqualTo(LEASED));
+    }
+
+    @Test
+    void saysWhatTheServiceWasAskedAndGivesNothingToStrangers() {
+        awaitKrakenThrough("http", Set.of(LEASED));
+        app.get()
+                .uri("/local-proxy-service")
+                .exchange()
+                .expectStatus()
+                .isOk()
+                .expectBody()
+                .jsonPath("$.url")
+                .isEqualTo("http://127.0.0.1:" + SERVICE_PORT)
+                .jsonPath("$.running")
+                .isEqualTo(true)
+                .jsonPath("$.given.leased")
+                .value(given -> assertThat((Integer) given).isPositive());
+        WebTestClient.bindToServer()
+                .baseUrl("http://127.0.0.1:" + SERVICE_PORT)
+                .build()
+                .post()
+                .uri("/api/v1/proxy/request")
+                .bodyValue(Map.of("exchange_id", "kraken", "connection_type", "http", "client_id", "nobody"))
+                .exchange()
+                .expectStatus()
+                .isUnauthorized();
+    }
+
+    @Test
     void listsTheLocalProxiesAndKnowsNoOthers() {
         app.get()
                 .uri("/local-proxies")
@@ -228,9 +322,10 @@ class SampleApplicationTests {
                         """
                         [{"name": "socks5-local", "url": "socks5://127.0.0.1:%d", "running": true},
                          {"name": "http-local", "url": "http://127.0.0.1:%d", "running": true},
-                         {"name": "socks5-local-2", "url": "socks5://127.0.0.1:%d", "running": true}]
+                         {"name": "socks5-local-2", "url": "socks5://127.0.0.1:%d", "running": true},
+                         {"name": "socks5-leased", "url": "socks5://127.0.0.1:%d", "running": true}]
                         """
-                                .formatted(SOCKS5_PORT, HTTP_PORT, SECOND_SOCKS5_PORT));
+                                .formatted(SOCKS5_PORT, HTTP_PORT, SECOND_SOCKS5_PORT, LEASED_SOCKS5_PORT));
         app.post().uri("/local-proxies/other/stop").exchange().expectStatus().isNotFound();
         app.get()
                 .uri("/")
@@ -238,6 +333,7 @@ class SampleApplicationTests {
                 .expectStatus()
                 .isOk()
                 .expectBody(String.class)
-                .value(help -> assertThat(help).contains("/feeds", "/local-proxies/{name}/stop"));
+                .value(help ->
+                        assertThat(help).contains("/feeds", "/local-proxies/{name}/stop", "/local-proxy-service/stop"));
     }
 }

@@ -45,10 +45,14 @@ final class LocalExchange implements SmartLifecycle, DisposableBean {
             "api.binance.test", "binance",
             "stream.binance.test", "binance",
             "api.coinbase.test", "coinbase",
-            "stream.coinbase.test", "coinbase");
+            "stream.coinbase.test", "coinbase",
+            "api.kraken.test", "kraken",
+            "stream.kraken.test", "kraken");
     private static final Pattern SYMBOL = Pattern.compile("[A-Z0-9]{1,10}-[A-Z0-9]{1,10}");
     private static final String DEFAULT_SYMBOL = "BTC-USDT";
     private static final Duration TICK = Duration.ofSeconds(1);
+    // Exchanges end connections now and then. Here it shows where the next one goes.
+    private static final int REQUESTS_PER_CONNECTION = 5;
 
     // Its own thread: the application's event loops have nothing to do with the far side.
     private final LoopResources loops = LoopResources.create("local-exchange", 1, true);
@@ -134,6 +138,7 @@ final class LocalExchange implements SmartLifecycle, DisposableBean {
                     .port(port)
                     .runOn(loops, false)
                     .childOption(ChannelOption.TCP_NODELAY, true)
+                    .maxKeepAliveRequests(REQUESTS_PER_CONNECTION)
                     .handle(this::answer)
                     .bindNow();
         } catch (RuntimeException failure) {

@@ -31,6 +31,12 @@ final class LocalProxies implements SmartLifecycle, DisposableBean {
                         properties.secondSocks5Port(),
                         properties.socks5Credentials(),
                         loops,
+                        outgoingPorts),
+                LocalProxy.socks5(
+                        "socks5-leased",
+                        properties.leasedSocks5Port(),
+                        properties.socks5Credentials(),
+                        loops,
                         outgoingPorts));
     }
 

@@ -112,7 +112,7 @@ final class LocalProxy {
                                     port,
                                     scheme.equals("http")
                                             ? "sample.local-proxies.http-port"
-                                            : "sample.local-proxies.socks5-port or .second-socks5-port"),
+                                            : "sample.local-proxies.socks5-port, .second-socks5-port or .leased-socks5-port"),
                     bound.cause());
         }
         group.add(bound.channel());

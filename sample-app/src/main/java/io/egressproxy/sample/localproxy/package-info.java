@@ -1,6 +1,5 @@
 /**
- * Two proxies in the same JVM, a SOCKS5 proxy with credentials and an HTTP CONNECT proxy, that can be stopped and
- * started. They alone know what the {@code *.test} names mean, so a client that resolves names itself, or goes around
+ * Proxies in the same JVM, SOCKS5 with credentials and HTTP CONNECT, that can be stopped and started. They alone know what the {@code *.test} names mean, so a client that resolves names itself, or goes around
  * the proxy, fails.
  */
 @NullMarked

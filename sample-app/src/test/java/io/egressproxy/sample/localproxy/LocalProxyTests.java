@@ -315,7 +315,8 @@ class LocalProxyTests {
     @Test
     void credentialsStayOutOfTexts() {
         assertThat(CREDENTIALS).hasToString("***");
-        assertThat(new LocalProxiesProperties(1, 2, 3, CREDENTIALS).toString()).doesNotContain("s3cret");
+        assertThat(new LocalProxiesProperties(1, 2, 3, 4, CREDENTIALS).toString())
+                .doesNotContain("s3cret");
     }
 
     private static void write(Socket socket, byte[] bytes) {

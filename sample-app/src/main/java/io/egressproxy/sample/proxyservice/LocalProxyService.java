@@ -1,0 +1,232 @@
+package io.egressproxy.sample.proxyservice;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.egressproxy.sample.proxyservice.LocalProxyServiceProperties.Offer;
+import io.netty.channel.group.ChannelGroup;
+import io.netty.channel.group.DefaultChannelGroup;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpMethod;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.util.concurrent.GlobalEventExecutor;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+import org.reactivestreams.Publisher;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.DisposableBean;
+import org.springframework.beans.factory.InitializingBean;
+import org.springframework.context.annotation.Profile;
+import org.springframework.stereotype.Component;
+import reactor.core.publisher.Mono;
+import reactor.netty.DisposableServer;
+import reactor.netty.http.server.HttpServer;
+import reactor.netty.http.server.HttpServerRequest;
+import reactor.netty.http.server.HttpServerResponse;
+import reactor.netty.resources.LoopResources;
+
+/**
+ * Gives each exchange the first of its proxies that the client does not exclude; to exchanges that it does not know it says to use
+ * their own. Runs before anything asks it. Thread-safe.
+ */
+@Component
+@Profile("!own")
+final class LocalProxyService implements InitializingBean, DisposableBean {
+
+    private static final Logger log = LoggerFactory.getLogger(LocalProxyService.class);
+
+    private static final int LARGEST_BODY = 1024 * 1024;
+
+    // Its own thread: a service that somebody else runs has nothing to do with the application's event loops.
+    private final LoopResources loops = LoopResources.create("local-proxy-service", 1, true);
+    private final LocalProxyServiceProperties properties;
+    private final ObjectMapper json;
+    private final LongAdder requests = new LongAdder();
+    private final Map<String, LongAdder> given = new ConcurrentHashMap<>();
+    private final Map<String, LongAdder> reports = new ConcurrentHashMap<>();
+    private int port;
+    private @Nullable DisposableServer server;
+    private @Nullable ChannelGroup connections;
+
+    LocalProxyService(LocalProxyServiceProperties properties, ObjectMapper json) {
+        this.properties = properties;
+        this.json = json;
+        this.port = properties.port();
+    }
+
+    /**
+     * The service at one moment.
+     *
+     * @param url where it is
+     * @param running whether it answers
+     * @param requests how often it was asked for a proxy
+     * @param given how often it gave each proxy
+     * @param reports how often it was told of each outcome
+     */
+    record View(String url, boolean running, long requests, Map<String, Long> given, Map<String, Long> reports) {}
+
+    synchronized View view() {
+        return new View("http://127.0.0.1:" + port, server != null, requests.sum(), sums(given), sums(reports));
+    }
+
+    private static Map<String, Long> sums(Map<String, LongAdder> counts) {
+        Map<String, Long> sums = new TreeMap<>();
+        counts.forEach((name, count) -> sums.put(name, count.sum()));
+        return sums;
+    }
+
+    /** Listens. Does nothing if it does already. */
+    synchronized void start() {
+        if (server != null) {
+            return;
+        }
+        ChannelGroup group = new DefaultChannelGroup("local-proxy-service", GlobalEventExecutor.INSTANCE, true);
+        DisposableServer started;
+        try {
+            started = HttpServer.create()
+                    .host("127.0.0.1")
+                    .port(port)
+                    .runOn(loops, false)
+                    .channelGroup(group)
+                    .handle(this::answer)
+                    .bindNow();
+        } catch (RuntimeException failure) {
+            throw new IllegalStateException(
+                    "The local proxy service cannot listen on port " + port
+                            + "; choose another one with sample.local-proxy-service.port",
+                    failure);
+        }
+        port = started.port();
+        server = started;
+        connections = group;
+        log.info("Local proxy service listens on 127.0.0.1:{} and has proxies for {}", port, properties.proxies());
+    }
+
+    /** Stops listening and closes every connection. Does nothing if it is stopped. */
+    synchronized void stop() {
+        if (server == null || connections == null) {
+            return;
+        }
+        server.disposeNow();
+        connections.close().awaitUninterruptibly();
+        server = null;
+        connections = null;
+        log.info("Local proxy service stopped");
+    }
+
+    private Publisher<Void> answer(HttpServerRequest request, HttpServerResponse response) {
+        String path = "/" + request.path();
+        if (path.equals("/health")) {
+            return response.send();
+        }
+        UnaryOperator<JsonNode> operation =
+                switch (path) {
+                    case "/api/v1/proxy/request" -> this::give;
+                    case "/api/v1/proxy/feedback" -> this::note;
+                    case "/api/v1/proxy/feedback/batch" -> this::noteAll;
+                    default -> null;
+                };
+        if (operation == null || !request.method().equals(HttpMethod.POST)) {
+            return problem(response, HttpResponseStatus.NOT_FOUND, "there is no such path");
+        }
+        if (!("Bearer " + properties.token()).equals(request.requestHeaders().get(HttpHeaderNames.AUTHORIZATION))) {
+            return problem(response, HttpResponseStatus.UNAUTHORIZED, "the token is another");
+        }
+        return request.receive().aggregate().asString().defaultIfEmpty("").flatMap(body -> {
+            if (body.length() > LARGEST_BODY) {
+                return problem(response, HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "at most 1 MiB");
+            }
+            try {
+                return send(response, operation.apply(json.readTree(body)));
+            } catch (JsonProcessingException | IllegalArgumentException wrong) {
+                return problem(response, HttpResponseStatus.BAD_REQUEST, "this is not what the contract says");
+            }
+        });
+    }
+
+    private JsonNode give(JsonNode request) {
+        requests.increment();
+        String exchange = text(request, "exchange_id");
+        text(request, "connection_type");
+        text(request, "client_id");
+        List<String> excluded = request.path("metadata")
+                .path("exclude")
+                .valueStream()
+                .map(JsonNode::asText)
+                .toList();
+        ObjectNode answer = json.createObjectNode();
+        answer.put("strategy", "first")
+                .put("ttl_seconds", properties.timeToLive().toSeconds())
+                .put("fallback_policy", "embedded_fallback");
+        Offer offer = properties.proxies().getOrDefault(exchange, List.of()).stream()
+                .filter(proxy -> !excluded.contains(proxy.id()))
+                .findFirst()
+                .orElse(null);
+        if (offer == null) {
+            count(given, "none");
+            return answer.putNull("proxy_url");
+        }
+        count(given, offer.id());
+        answer.put("proxy_url", offer.url()).putObject("metadata").put("proxy_id", offer.id());
+        return answer;
+    }
+
+    private JsonNode note(JsonNode report) {
+        text(report, "exchange_id");
+        String proxy = report.path("proxy_id").asText("a proxy");
+        String event = report.path("event").asText("");
+        count(
+                reports,
+                proxy + " " + (!event.isEmpty() ? event : report.path("success").asBoolean() ? "succeeded" : "failed"));
+        return json.createObjectNode();
+    }
+
+    private JsonNode noteAll(JsonNode batch) {
+        text(batch, "batch_id");
+        batch.path("reports").forEach(this::note);
+        return json.createObjectNode();
+    }
+
+    private static void count(Map<String, LongAdder> counts, String name) {
+        counts.computeIfAbsent(name, ignored -> new LongAdder()).increment();
+    }
+
+    private static String text(JsonNode node, String field) {
+        String text = node.path(field).asText("");
+        if (text.isEmpty()) {
+            throw new IllegalArgumentException(field);
+        }
+        return text;
+    }
+
+    private static Mono<Void> send(HttpServerResponse response, JsonNode body) {
+        return response.header(HttpHeaderNames.CONTENT_TYPE, "application/json")
+                .sendString(Mono.just(body.toString()))
+                .then();
+    }
+
+    private Mono<Void> problem(HttpServerResponse response, HttpResponseStatus status, String detail) {
+        return send(
+                response.status(status),
+                json.createObjectNode().put("title", status.reasonPhrase()).put("detail", detail));
+    }
+
+    @Override
+    public void afterPropertiesSet() {
+        start();
+    }
+
+    @Override
+    public void destroy() {
+        stop();
+        loops.disposeLater(Duration.ZERO, Duration.ofSeconds(2)).block();
+    }
+}
