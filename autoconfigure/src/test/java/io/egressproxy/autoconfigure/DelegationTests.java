@@ -1,6 +1,7 @@
 package io.egressproxy.autoconfigure;
 
 import static com.github.tomakehurst.wiremock.client.WireMock.aResponse;
+import static com.github.tomakehurst.wiremock.client.WireMock.anyUrl;
 import static com.github.tomakehurst.wiremock.client.WireMock.get;
 import static com.github.tomakehurst.wiremock.client.WireMock.post;
 import static com.github.tomakehurst.wiremock.client.WireMock.postRequestedFor;
@@ -21,11 +22,14 @@ import io.egressproxy.service.ServiceBreaker;
 import io.egressproxy.testkit.Faults;
 import io.egressproxy.testkit.FaultyProxy;
 import io.egressproxy.testkit.ProxyLab;
+import io.egressproxy.testkit.ProxyServiceProcess;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.TargetServer;
+import io.egressproxy.testkit.TestCertificates;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
 import io.github.resilience4j.springboot3.circuitbreaker.autoconfigure.CircuitBreakerAutoConfiguration;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
@@ -37,6 +41,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -48,6 +53,7 @@ import org.springframework.boot.autoconfigure.ImportAutoConfiguration;
 import org.springframework.boot.autoconfigure.cache.CacheAutoConfiguration;
 import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
 import org.springframework.boot.autoconfigure.http.codec.CodecsAutoConfiguration;
+import org.springframework.boot.autoconfigure.ssl.SslAutoConfiguration;
 import org.springframework.boot.autoconfigure.web.reactive.function.client.WebClientAutoConfiguration;
 import org.springframework.boot.builder.SpringApplicationBuilder;
 import org.springframework.boot.test.context.FilteredClassLoader;
@@ -475,31 +481,57 @@ class DelegationTests {
     }
 
     @Test
-    void underLoadAnOutageOfTheServiceFailsNothingAndItIsAskedAgainWhenItIsBack() {
+    void underLoadAnOutageOfTheServiceFailsNothingAndItIsAskedAgainWhenItIsBack(CapturedOutput output) {
         withEmbedded().run(context -> {
             try (SteadyLoad load = SteadyLoad.start(context, target)) {
                 await("the service's proxy serves")
                         .atMost(PATIENCE)
                         .until(() -> load.connectionsThrough(leased()) > 100);
-                outage(load, "stopped", service::stop, service::start);
+                Runnable inOrder = () -> {
+                    service.stubFor(get(urlEqualTo("/health")).willReturn(aResponse()));
+                    answer(proxyAnswer(leased()));
+                };
+                outage(load, output, "stopped", true, service::stop, () -> {
+                    service.start();
+                    inOrder.run();
+                });
                 outage(
                         load,
+                        output,
                         "answers 500",
+                        false,
                         () -> answer(aResponse().withStatus(500)),
-                        () -> answer(proxyAnswer(leased())));
+                        inOrder);
                 outage(
                         load,
+                        output,
                         "answers HTML",
+                        false,
                         () -> answer(aResponse()
                                 .withHeader("Content-Type", "text/html")
                                 .withBody("<html>")),
-                        () -> answer(proxyAnswer(leased())));
+                        inOrder);
                 outage(
                         load,
+                        output,
                         "hangs",
-                        () -> answer(aResponse().withFixedDelay(60_000)),
-                        () -> answer(proxyAnswer(leased())));
-                log.info("delegation under load, four outages of the service: {}", load);
+                        true,
+                        () -> {
+                            service.stubFor(get(anyUrl()).willReturn(aResponse().withFixedDelay(60_000)));
+                            answer(aResponse().withFixedDelay(60_000));
+                        },
+                        inOrder);
+                outage(
+                        load,
+                        output,
+                        "answers slowly, but for its health",
+                        false,
+                        () -> answer(aResponse()
+                                .withHeader("Content-Type", "application/json")
+                                .withBody(proxyAnswer(leased()))
+                                .withChunkedDribbleDelay(50, 60_000)),
+                        inOrder);
+                log.info("delegation under load, WireMock: {}", load);
                 assertThat(load.notOpened()).isEmpty();
                 assertThat(load.lostInFlight()).isZero();
             }
@@ -507,21 +539,105 @@ class DelegationTests {
         assertNothingDirect();
     }
 
-    private void outage(SteadyLoad load, String how, Runnable begin, Runnable end) {
-        long before = load.connectionsThrough(embedded()) + load.connectionsThrough(proxies.get(3));
-        begin.run();
-        await("the embedded proxies take over: " + how)
-                .atMost(PATIENCE)
-                .until(() ->
-                        load.connectionsThrough(embedded()) + load.connectionsThrough(proxies.get(3)) > before + 200);
-        long leasedBefore = load.connectionsThrough(leased());
-        end.run();
-        if (how.equals("stopped")) {
-            service.stubFor(get(urlEqualTo("/health")).willReturn(aResponse()));
-            answer(proxyAnswer(leased()));
+    @Test
+    void underLoadTheDeathOfARealServiceProcessFailsNothing(
+            CapturedOutput output, @TempDir Path directory, ProxyLab lab) {
+        TestCertificates certificates = lab.certificates();
+        try (ProxyServiceProcess process = new ProxyServiceProcess(directory, proxyAnswer(leased()))) {
+            process.start(certificates.server());
+            withEmbedded(
+                            "spring.ssl.bundle.pem.service.truststore.certificate=file:" + certificates.authorityFile(),
+                            "proxy.external-service.ssl-bundle=service",
+                            "proxy.external-service.endpoints=" + process.url())
+                    .withConfiguration(AutoConfigurations.of(SslAutoConfiguration.class))
+                    .run(context -> {
+                        try (SteadyLoad load = SteadyLoad.start(context, target)) {
+                            await("the service's proxy serves")
+                                    .atMost(PATIENCE)
+                                    .until(() -> load.connectionsThrough(leased()) > 100);
+                            outage(
+                                    load,
+                                    output,
+                                    "process killed",
+                                    true,
+                                    process::kill,
+                                    () -> process.start(certificates.server()));
+                            outage(load, output, "process frozen", true, process::freeze, process::resume);
+                            outage(
+                                    load,
+                                    output,
+                                    "certificate expired",
+                                    true,
+                                    () -> {
+                                        process.kill();
+                                        process.start(certificates.expired());
+                                    },
+                                    () -> {
+                                        process.kill();
+                                        process.start(certificates.server());
+                                    });
+                            log.info("delegation under load, service process: {}", load);
+                            assertThat(load.notOpened()).isEmpty();
+                            assertThat(load.lostInFlight()).isZero();
+                        }
+                    });
         }
-        await("the service is asked again: " + how)
+        assertNothingDirect();
+    }
+
+    private long throughEmbedded(SteadyLoad load) {
+        return load.connectionsThrough(embedded()) + load.connectionsThrough(proxies.get(3));
+    }
+
+    /**
+     * One outage, with its figures.
+     *
+     * @param seenByHealthChecks whether the health check fails, too
+     */
+    private void outage(
+            SteadyLoad load,
+            CapturedOutput output,
+            String how,
+            boolean seenByHealthChecks,
+            Runnable begin,
+            Runnable end) {
+        long embeddedBefore = throughEmbedded(load);
+        int linesBefore = output.getOut().length();
+        load.slowest();
+        long startNanos = System.nanoTime();
+        Thread beginning = new Thread(begin, "outage"); // some take their time, and what happens meanwhile counts
+        beginning.start();
+        String noticed = "not by its health";
+        if (seenByHealthChecks) {
+            await("the health check sees it: " + how)
+                    .pollInterval(Duration.ofMillis(20))
+                    .atMost(PATIENCE)
+                    .until(() -> output.getOut().indexOf("The proxy service is down", linesBefore) >= 0);
+            noticed = "after " + millisSince(startNanos) + " ms";
+        }
+        await("the embedded proxies take over: " + how)
+                .pollInterval(Duration.ofMillis(20))
                 .atMost(PATIENCE)
-                .until(() -> load.connectionsThrough(leased()) > leasedBefore + 100);
+                .until(() -> !beginning.isAlive() && throughEmbedded(load) > embeddedBefore + 200);
+        Duration slowest = load.slowest();
+        long leasedBefore = load.connectionsThrough(leased());
+        long backNanos = System.nanoTime();
+        end.run();
+        await("the service is asked again: " + how)
+                .pollInterval(Duration.ofMillis(20))
+                .atMost(PATIENCE)
+                .until(() -> load.connectionsThrough(leased()) > leasedBefore);
+        long resumed = millisSince(backNanos);
+        await("and stays: " + how).atMost(PATIENCE).until(() -> load.connectionsThrough(leased()) > leasedBefore + 100);
+        log.info(
+                "outage of the service, {}: noticed {}; slowest request {} ms; its proxy serves again {} ms after its return",
+                how,
+                noticed,
+                slowest.toMillis(),
+                resumed);
+    }
+
+    private static long millisSince(long startNanos) {
+        return Duration.ofNanos(System.nanoTime() - startNanos).toMillis();
     }
 }

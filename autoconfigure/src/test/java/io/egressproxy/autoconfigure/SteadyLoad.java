@@ -19,6 +19,7 @@ import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.LongAccumulator;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -52,6 +53,7 @@ final class SteadyLoad implements AutoCloseable {
     private final Disposable.Composite running = Disposables.composite();
     private final FailedAttempts failedAttempts = new FailedAttempts();
     private final LongAdder requests = new LongAdder();
+    private final LongAccumulator slowestNanos = new LongAccumulator(Math::max, 0);
     private final LongAdder webSocketsLost = new LongAdder();
     private final AtomicInteger webSocketsOpen = new AtomicInteger();
     private final ConcurrentMap<String, LongAdder> notOpened = new ConcurrentSkipListMap<>();
@@ -94,6 +96,7 @@ final class SteadyLoad implements AutoCloseable {
 
     private Mono<Void> request(WebClient client, TargetServer target, boolean ownConnection) {
         requests.increment();
+        long startNanos = System.nanoTime();
         Sent sent = new Sent();
         return client.get()
                 .uri(target.url("http", "/whoami"))
@@ -101,6 +104,7 @@ final class SteadyLoad implements AutoCloseable {
                 .retrieve()
                 .bodyToMono(String.class)
                 .doOnNext(whoami -> {
+                    slowestNanos.accumulate(System.nanoTime() - startNanos);
                     if (ownConnection) {
                         count(openedThrough, peer(whoami));
                     }
@@ -178,6 +182,11 @@ final class SteadyLoad implements AutoCloseable {
     /** Requests that had left for the target when their connection died, or was dead already. */
     long lostInFlight() {
         return sum(lostInFlight);
+    }
+
+    /** The longest time from asking for a request to its answer since this was last asked for. */
+    Duration slowest() {
+        return Duration.ofNanos(slowestNanos.getThenReset());
     }
 
     /** Attempts that failed, and were followed by another. */
