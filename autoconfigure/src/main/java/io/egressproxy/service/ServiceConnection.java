@@ -5,6 +5,9 @@ import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
 import io.micrometer.observation.ObservationRegistry;
 import io.netty.channel.ChannelOption;
 import io.netty.handler.ssl.SslContext;
+import io.netty.resolver.dns.DnsAddressResolverGroup;
+import io.netty.resolver.dns.DnsServerAddressStreamProvider;
+import io.netty.resolver.dns.DnsServerAddressStreamProviders;
 import java.time.Duration;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +23,7 @@ import reactor.core.publisher.Mono;
 import reactor.netty.http.client.HttpClient;
 import reactor.netty.resources.ConnectionProvider;
 import reactor.netty.resources.LoopResources;
+import reactor.netty.transport.NameResolverProvider;
 
 /**
  * The HTTP client for the service: its own connections, which never go through the proxies that the service manages, no
@@ -42,12 +46,8 @@ public final class ServiceConnection implements AutoCloseable {
     private final Supplier<@Nullable SslContext> tls;
     private final Supplier<AuthCredentials> credentials;
     private final ObservationRegistry observations;
-    private final ConnectionProvider connections = ConnectionProvider.builder("proxy-service")
-            .maxConnections(MOST_CONNECTIONS)
-            .pendingAcquireMaxCount(MOST_WAITING)
-            .maxIdleTime(CONNECTION_LIFE)
-            .maxLifeTime(CONNECTION_LIFE)
-            .build();
+    private final ConnectionProvider connections;
+    private final DnsAddressResolverGroup names;
     private volatile @Nullable Built built;
     private volatile AuthCredentials current;
 
@@ -66,6 +66,42 @@ public final class ServiceConnection implements AutoCloseable {
             Supplier<@Nullable SslContext> tls,
             Supplier<AuthCredentials> credentials,
             ObservationRegistry observations) {
+        this(
+                settings,
+                loops,
+                tls,
+                credentials,
+                observations,
+                CONNECTION_LIFE,
+                DnsServerAddressStreamProviders.platformDefault());
+    }
+
+    /**
+     * The same with another resolution of names.
+     *
+     * @param life how long a connection and the address of a name are used
+     * @param nameServers whom to ask for addresses
+     */
+    ServiceConnection(
+            ExternalServiceSettings settings,
+            LoopResources loops,
+            Supplier<@Nullable SslContext> tls,
+            Supplier<AuthCredentials> credentials,
+            ObservationRegistry observations,
+            Duration life,
+            DnsServerAddressStreamProvider nameServers) {
+        this.connections = ConnectionProvider.builder("proxy-service")
+                .maxConnections(MOST_CONNECTIONS)
+                .pendingAcquireMaxCount(MOST_WAITING)
+                .maxIdleTime(life)
+                .maxLifeTime(life)
+                .build();
+        this.names = NameResolverProvider.builder()
+                .cacheMaxTimeToLive(life)
+                .dnsAddressResolverGroupProvider(
+                        builder -> new DnsAddressResolverGroup(builder.nameServerProvider(nameServers)))
+                .build()
+                .newNameResolverGroup(loops, LoopResources.DEFAULT_NATIVE);
         this.settings = settings;
         this.loops = loops;
         this.tls = tls;
@@ -87,6 +123,7 @@ public final class ServiceConnection implements AutoCloseable {
     private WebClient build(@Nullable SslContext context) {
         HttpClient http = HttpClient.create(connections)
                 .runOn(loops)
+                .resolver(names)
                 .noProxy()
                 .followRedirect(false)
                 .compress(true)
@@ -145,6 +182,6 @@ public final class ServiceConnection implements AutoCloseable {
 
     @Override
     public void close() {
-        connections.disposeLater().subscribe();
+        connections.disposeLater().doFinally(done -> names.close()).subscribe();
     }
 }
