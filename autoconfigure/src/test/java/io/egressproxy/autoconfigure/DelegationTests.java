@@ -14,9 +14,12 @@ import static org.awaitility.Awaitility.await;
 import com.github.tomakehurst.wiremock.WireMockServer;
 import com.github.tomakehurst.wiremock.client.ResponseDefinitionBuilder;
 import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
 import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyInjector;
+import io.egressproxy.ProxyTarget;
 import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
+import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.service.Resilience4jServiceBreaker;
 import io.egressproxy.service.ServiceBreaker;
 import io.egressproxy.testkit.Faults;
@@ -379,6 +382,25 @@ class DelegationTests {
                                 .isIn(embedded().egressAddress(), proxies.get(3).egressAddress());
                     }
                 });
+    }
+
+    @Test
+    void withoutTheServiceAnExpiredAnswerServesAsLongAsStaleIfErrorAllows() {
+        application("proxy.external-service.cache.stale-if-error=1m").run(context -> {
+            assertThat(peer(context)).isEqualTo(leased().egressAddress());
+            service.stop();
+            ProxyInjector injector = context.getBean(ProxyInjector.class);
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(context.getBean(ProxyRouter.class)
+                            .decideNow(ProxyTarget.of(ExchangeId.UNMATCHED, ConnectionType.HTTP))
+                            .block(PATIENCE))
+                    .isInstanceOfSatisfying(ProxyDecision.UseProxy.class, use -> assertThat(use.source())
+                            .isEqualTo(ProxyDecision.Source.STALE)));
+            assertThat(peer(context)).isEqualTo(leased().egressAddress());
+            assertThat(injector.decide("another", ConnectionType.HTTP).block(PATIENCE))
+                    .as("nothing was kept for it")
+                    .isInstanceOf(ProxyDecision.Refuse.class);
+        });
+        assertNothingDirect();
     }
 
     @Test

@@ -7,6 +7,7 @@ import static com.github.tomakehurst.wiremock.client.WireMock.matching;
 import static com.github.tomakehurst.wiremock.client.WireMock.post;
 import static com.github.tomakehurst.wiremock.client.WireMock.postRequestedFor;
 import static com.github.tomakehurst.wiremock.client.WireMock.urlEqualTo;
+import static com.github.tomakehurst.wiremock.core.WireMockConfiguration.options;
 import static io.egressproxy.service.ServiceLab.PATIENCE;
 import static io.egressproxy.service.ServiceLab.REQUEST;
 import static io.egressproxy.service.ServiceLab.answer;
@@ -25,6 +26,10 @@ import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.service.ProxyServiceException.Reason;
 import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
+import io.egressproxy.settings.ProxySettings;
+import io.github.resilience4j.circuitbreaker.CircuitBreaker;
+import io.github.resilience4j.circuitbreaker.CircuitBreakerConfig;
+import io.micrometer.observation.ObservationRegistry;
 import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
@@ -34,6 +39,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -48,6 +54,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
+import reactor.netty.http.HttpResources;
 
 /** What is asked, when, and what becomes of the answers; the service is WireMock, over real connections. */
 @Tag("FR-2")
@@ -387,6 +394,79 @@ class ProxyAnswersTests {
         await().atMost(Duration.ofSeconds(3))
                 .ignoreExceptions()
                 .until(() -> ask(delegation, BINANCE).proxy() != null);
+    }
+
+    @Test
+    void aTrialOfResilience4jsBreakerThatSaysNothingAboutTheServiceDoesNotKeepItClosedForGood() {
+        ServiceLab service = lab(1);
+        CircuitBreaker breaker = CircuitBreaker.of(
+                "tests",
+                CircuitBreakerConfig.custom()
+                        .slidingWindowSize(3)
+                        .minimumNumberOfCalls(3)
+                        .failureRateThreshold(100)
+                        .waitDurationInOpenState(Duration.ofMillis(100))
+                        .permittedNumberOfCallsInHalfOpenState(1)
+                        .build());
+        ServiceDelegation delegation = service.delegation(breaker, "proxy.external-service.retry.max-attempts=1");
+        service.answer(aResponse().withStatus(500));
+        for (int i = 0; i < 3; i++) {
+            delegation.answers().ask(target("failing" + i)).materialize().block(PATIENCE);
+        }
+        assertThat(breaker.getState()).isEqualTo(CircuitBreaker.State.OPEN);
+
+        service.answer(aResponse().withStatus(400)); // our fault: neither success nor failure
+        AtomicInteger exchanges = new AtomicInteger();
+        await().atMost(PATIENCE).until(() -> {
+            delegation
+                    .answers()
+                    .ask(target("rejected" + exchanges.incrementAndGet()))
+                    .materialize()
+                    .block(PATIENCE);
+            return service.requestsInAll() >= 6;
+        });
+        assertThat(breaker.getState()).isEqualTo(CircuitBreaker.State.HALF_OPEN);
+
+        service.answer(proxy("http://10.1.2.3:1"));
+        assertThat(ask(delegation, target("another")).proxy()).isNotNull();
+        assertThat(breaker.getState()).isEqualTo(CircuitBreaker.State.CLOSED);
+    }
+
+    @Test
+    void theAddressOfTheServicesNameIsAskedForAgain() {
+        ServiceLab service = lab(1);
+        WireMockServer first = service.endpoint();
+        WireMockServer moved = new WireMockServer(options().port(first.port()).bindAddress("127.77.3.1"));
+        moved.start();
+        answer(first, proxy("http://10.1.2.3:1"));
+        answer(moved, proxy("http://10.1.2.3:2"));
+        ProxySettings settings = service.settings(
+                "proxy.external-service.endpoints=http://service.example.org:" + first.port(),
+                "proxy.external-service.allow-insecure-http=true");
+        try (NameServer names = new NameServer()) {
+            names.address = "127.0.0.1";
+            ServiceConnection connection = new ServiceConnection(
+                    settings.externalService(),
+                    HttpResources.get(),
+                    () -> null,
+                    () -> service.credentials,
+                    ObservationRegistry.NOOP,
+                    Duration.ofSeconds(1),
+                    names.only());
+            try (ServiceDelegation delegation = new ServiceDelegation(
+                    settings, "tests", connection, null, AnswerStore.plain(10), null, HttpResources.get())) {
+                ask(delegation, target("before"));
+                assertThat(requests(first)).hasSize(1);
+                names.address = "127.77.3.1";
+                AtomicInteger exchanges = new AtomicInteger();
+                await().atMost(PATIENCE).until(() -> {
+                    ask(delegation, target("after" + exchanges.incrementAndGet()));
+                    return !requests(moved).isEmpty();
+                });
+            }
+        } finally {
+            moved.stop();
+        }
     }
 
     @Test

@@ -17,6 +17,7 @@ import io.egressproxy.settings.ExternalServiceSettings;
 import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsBinder;
+import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.micrometer.observation.ObservationRegistry;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -110,15 +111,21 @@ final class ServiceLab implements AutoCloseable {
     }
 
     ServiceDelegation delegation(String... properties) {
-        return delegation(settings(properties), null);
+        return delegation(settings(properties), null, null);
+    }
+
+    /** With a breaker of Resilience4j. */
+    ServiceDelegation delegation(CircuitBreaker breaker, String... properties) {
+        return delegation(settings(properties), null, new Resilience4jServiceBreaker(breaker));
     }
 
     /** With a client of the application's own. */
     ServiceDelegation delegation(ProxyServiceClient client) {
-        return delegation(settings("proxy.external-service.retry.max-attempts=1"), client);
+        return delegation(settings("proxy.external-service.retry.max-attempts=1"), client, null);
     }
 
-    private ServiceDelegation delegation(ProxySettings settings, @Nullable ProxyServiceClient client) {
+    private ServiceDelegation delegation(
+            ProxySettings settings, @Nullable ProxyServiceClient client, @Nullable ServiceBreaker breaker) {
         ExternalServiceSettings service = settings.externalService();
         Supplier<AuthCredentials> read = () -> credentials;
         ServiceDelegation delegation = new ServiceDelegation(
@@ -128,7 +135,7 @@ final class ServiceLab implements AutoCloseable {
                 client,
                 new CaffeineAnswerStore(
                         service.cache().maxEntries(), service.cache().staleIfError()),
-                null,
+                breaker,
                 HttpResources.get());
         delegation.start();
         delegations.add(delegation);

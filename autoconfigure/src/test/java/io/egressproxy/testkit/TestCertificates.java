@@ -31,6 +31,7 @@ public final class TestCertificates {
 
     private static final DateTimeFormatter TIME =
             DateTimeFormatter.ofPattern("yyyyMMddHHmmss'Z'").withZone(ZoneOffset.UTC);
+    private static final String SERVER = "serverAuth";
     private static final String OWN_NAMES =
             "DNS:localhost,DNS:" + ProxyLab.PROXY_ONLY_NAME + ",IP:127.0.0.1,IP:0:0:0:0:0:0:0:1";
 
@@ -40,6 +41,7 @@ public final class TestCertificates {
     private final IssuedCertificate expired;
     private final IssuedCertificate wrongHost;
     private final IssuedCertificate untrusted;
+    private final IssuedCertificate client;
 
     private TestCertificates(Path directory) throws IOException {
         this.directory = SharedDirectories.create(directory);
@@ -48,10 +50,11 @@ public final class TestCertificates {
         Instant nextMonth = now.plus(Duration.ofDays(30));
         createAuthority("ca");
         createAuthority("other-ca");
-        this.server = issue("ca", "server", OWN_NAMES, yesterday, nextMonth);
-        this.expired = issue("ca", "expired", OWN_NAMES, now.minus(Duration.ofDays(30)), yesterday);
-        this.wrongHost = issue("ca", "wrong-host", "DNS:somebody-else.test", yesterday, nextMonth);
-        this.untrusted = issue("other-ca", "untrusted", OWN_NAMES, yesterday, nextMonth);
+        this.server = issue("ca", "server", SERVER, OWN_NAMES, yesterday, nextMonth);
+        this.expired = issue("ca", "expired", SERVER, OWN_NAMES, now.minus(Duration.ofDays(30)), yesterday);
+        this.wrongHost = issue("ca", "wrong-host", SERVER, "DNS:somebody-else.test", yesterday, nextMonth);
+        this.untrusted = issue("other-ca", "untrusted", SERVER, OWN_NAMES, yesterday, nextMonth);
+        this.client = issue("ca", "client", "clientAuth", "DNS:client.test", yesterday, nextMonth);
     }
 
     /** Makes the certificates as files in the directory. */
@@ -98,6 +101,16 @@ public final class TestCertificates {
     /** Like {@link #server()}, but of an authority that nobody trusts. */
     public IssuedCertificate untrusted() {
         return untrusted;
+    }
+
+    /** A certificate of the trusted authority for a client. */
+    public IssuedCertificate client() {
+        return client;
+    }
+
+    /** The certificate of the authority that nobody trusts, PEM. */
+    public Path otherAuthorityFile() {
+        return directory.resolve("other-ca.pem");
     }
 
     /** A PKCS#12 store that trusts the authority, and nobody else. */
@@ -171,12 +184,13 @@ public final class TestCertificates {
     }
 
     /** Signs with {@code openssl ca}, the only command of OpenSSL 3.0 that takes a start and an end in the past. */
-    private IssuedCertificate issue(String authority, String name, String alternativeNames, Instant from, Instant to)
+    private IssuedCertificate issue(
+            String authority, String name, String usage, String alternativeNames, Instant from, Instant to)
             throws IOException {
         List<String> request = newKey(name);
         request.addAll(List.of("-out", file(name + ".csr"), "-subj", "/CN=" + name));
         request.addAll(List.of("-addext", "subjectAltName=" + alternativeNames));
-        request.addAll(List.of("-addext", "extendedKeyUsage=serverAuth"));
+        request.addAll(List.of("-addext", "extendedKeyUsage=" + usage));
         Programs.run(request);
         List<String> signing = new ArrayList<>(List.of(openssl, "ca", "-batch", "-notext"));
         signing.addAll(List.of("-config", file(authority + ".cnf"), "-in", file(name + ".csr")));
