@@ -21,11 +21,14 @@ import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.DisposableBean;
 import org.springframework.beans.factory.SmartInitializingSingleton;
 import org.springframework.core.env.ConfigurableEnvironment;
+import org.springframework.util.ClassUtils;
 import reactor.netty.resources.LoopResources;
 
 /** The proxy service, if there is one: started and ended with the application. */
 final class ProxyDelegation implements SmartInitializingSingleton, DisposableBean {
     private static final int RANDOM_LENGTH = 8;
+    private static final List<String> JSON =
+            List.of("com.fasterxml.jackson.databind.ObjectMapper", "tools.jackson.databind.ObjectMapper");
 
     private final @Nullable ServiceDelegation delegation;
 
@@ -47,6 +50,14 @@ final class ProxyDelegation implements SmartInitializingSingleton, DisposableBea
             @Nullable AnswerStore store,
             @Nullable ServiceBreaker breaker) {
         ExternalServiceSettings service = settings.externalService();
+        ClassLoader classLoader = ClassUtils.getDefaultClassLoader();
+        if (ownClient == null && JSON.stream().noneMatch(mapper -> ClassUtils.isPresent(mapper, classLoader))) {
+            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
+                    "proxy.external-service.enabled",
+                    "needs Jackson on the class path, since the proxy service speaks JSON; add"
+                            + " spring-boot-starter-json, or a ProxyServiceClient bean of your own",
+                    null)));
+        }
         String bundle = service.sslBundle();
         if (bundle != null) {
             context(tls, bundle); // a wrong one stops the start

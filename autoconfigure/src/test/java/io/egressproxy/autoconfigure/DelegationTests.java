@@ -458,6 +458,19 @@ class DelegationTests {
         assertNothingDirect();
     }
 
+    @Test
+    void withoutJacksonTheStartSaysWhatIsMissing() {
+        withEmbedded()
+                .withClassLoader(new FilteredClassLoader("com.fasterxml.jackson.databind"))
+                .run(context -> assertThat(context)
+                        .hasFailed()
+                        .getFailure()
+                        .hasStackTraceContaining("proxy.external-service.enabled needs Jackson on the class path"));
+        withEmbedded("proxy.external-service.enabled=false")
+                .withClassLoader(new FilteredClassLoader("com.fasterxml.jackson.databind"))
+                .run(context -> assertThat(context).hasNotFailed());
+    }
+
     @Configuration(proxyBeanMethods = false)
     @ImportAutoConfiguration({
         CircuitBreakerAutoConfiguration.class,

@@ -25,7 +25,9 @@ import org.springframework.test.util.TestSocketUtils;
 import org.springframework.test.web.reactive.server.WebTestClient;
 
 /** The default profile: what the targets see while proxies come and go. */
-@SpringBootTest(webEnvironment = WebEnvironment.RANDOM_PORT)
+@SpringBootTest(
+        webEnvironment = WebEnvironment.RANDOM_PORT,
+        properties = "management.endpoints.web.exposure.include=caches,health")
 @ExtendWith(OutputCaptureExtension.class)
 @Timeout(120)
 class SampleApplicationTests {
@@ -308,6 +310,25 @@ class SampleApplicationTests {
                 .exchange()
                 .expectStatus()
                 .isUnauthorized();
+    }
+
+    @Test
+    void theKeptAnswersAreACacheThatActuatorShowsAndClears() {
+        awaitKrakenThrough("http", Set.of(LEASED));
+        app.get()
+                .uri("/actuator/caches")
+                .exchange()
+                .expectStatus()
+                .isOk()
+                .expectBody()
+                .jsonPath("$.cacheManagers.proxyAnswersCacheManager.caches.proxyAnswers")
+                .exists();
+        app.delete()
+                .uri("/actuator/caches/proxyAnswers")
+                .exchange()
+                .expectStatus()
+                .isNoContent();
+        awaitTicksOfAll();
     }
 
     @Test
