@@ -2,6 +2,7 @@ package io.egressproxy.autoconfigure;
 
 import io.egressproxy.ConnectionType;
 import io.egressproxy.HealthCheck;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyInjector;
 import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.netty.ClientRoutes;
@@ -63,8 +64,11 @@ public final class EgressProxyAutoConfiguration {
     @Lazy(false)
     @ConditionalOnMissingBean
     ProxyRouter proxyRouter(
-            ProxySettings settings, Map<String, ProxySelectionStrategy> strategies, ProxyDelegation delegation) {
-        return new ProxyRouter(settings, strategies::get, delegation.answers());
+            ProxySettings settings,
+            Map<String, ProxySelectionStrategy> strategies,
+            ProxyDelegation delegation,
+            ObjectProvider<ProxyEventListener> events) {
+        return new ProxyRouter(settings, strategies::get, delegation.answers(), events(events));
     }
 
     @Bean
@@ -78,7 +82,8 @@ public final class EgressProxyAutoConfiguration {
             ObjectProvider<ObservationRegistry> observations,
             ObjectProvider<ProxyServiceClient> ownClient,
             ObjectProvider<AnswerStore> store,
-            ObjectProvider<ServiceBreaker> breaker) {
+            ObjectProvider<ServiceBreaker> breaker,
+            ObjectProvider<ProxyEventListener> events) {
         if (!settings.enabled() || !settings.externalService().enabled()) {
             return ProxyDelegation.none();
         }
@@ -90,7 +95,12 @@ public final class EgressProxyAutoConfiguration {
                 observations.getIfAvailable(() -> ObservationRegistry.NOOP),
                 ownClient.getIfAvailable(),
                 store.getIfAvailable(),
-                breaker.getIfAvailable());
+                breaker.getIfAvailable(),
+                events(events));
+    }
+
+    private static ProxyEventListener events(ObjectProvider<ProxyEventListener> listeners) {
+        return ProxyEventListener.of(listeners.orderedStream().toList());
     }
 
     @Bean

@@ -1,5 +1,6 @@
 package io.egressproxy.autoconfigure;
 
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.netty.ProxySslContexts;
 import io.egressproxy.service.AnswerStore;
 import io.egressproxy.service.ProxyAnswers;
@@ -48,7 +49,8 @@ final class ProxyDelegation implements SmartInitializingSingleton, DisposableBea
             ObservationRegistry observations,
             @Nullable ProxyServiceClient ownClient,
             @Nullable AnswerStore store,
-            @Nullable ServiceBreaker breaker) {
+            @Nullable ServiceBreaker breaker,
+            ProxyEventListener events) {
         ExternalServiceSettings service = settings.externalService();
         ClassLoader classLoader = ClassUtils.getDefaultClassLoader();
         if (ownClient == null && JSON.stream().noneMatch(mapper -> ClassUtils.isPresent(mapper, classLoader))) {
@@ -75,7 +77,8 @@ final class ProxyDelegation implements SmartInitializingSingleton, DisposableBea
                 ownClient,
                 store == null ? AnswerStore.plain(service.cache().maxEntries()) : store,
                 service.circuitBreakerEnabled() ? breaker : null,
-                loops));
+                loops,
+                events));
     }
 
     private static SslContext context(ProxySslContexts tls, String bundle) {

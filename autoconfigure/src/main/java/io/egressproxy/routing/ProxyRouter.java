@@ -11,6 +11,7 @@ import io.egressproxy.ProxyDecision.Reason;
 import io.egressproxy.ProxyDecision.Refuse;
 import io.egressproxy.ProxyDecision.Source;
 import io.egressproxy.ProxyDecision.UseProxy;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.ProxyTarget;
@@ -21,9 +22,11 @@ import io.egressproxy.routing.RouteTable.Route;
 import io.egressproxy.service.Answer;
 import io.egressproxy.service.FallbackPolicy;
 import io.egressproxy.service.ProxyAnswers;
+import io.egressproxy.service.ProxyServiceException;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -39,10 +42,14 @@ import reactor.core.publisher.Mono;
 public final class ProxyRouter {
     private static final Logger log = LoggerFactory.getLogger(ProxyRouter.class);
     private static final String NO_PROXY_FOR_IT = "the proxy service has no proxy for it";
+    private static final String SERVICE_DOWN = "service_down";
+    private static final String NO_PROXY_LEFT = "no_proxy_left";
     private static final Direct DISABLED = new Direct(Reason.DISABLED);
 
     private final RouteTable routes;
     private final @Nullable ProxyAnswers service;
+    private final ProxyEventListener events;
+    private final LongSupplier nanoTime;
     private final Throttle<ExchangeId> fallbackWarnings;
     private final Throttle<ExchangeId> directWarnings;
     private final Throttle<ProxyUrl> securityWarnings;
@@ -64,7 +71,7 @@ public final class ProxyRouter {
      * @throws io.egressproxy.settings.InvalidProxySettingsException if a pool names a strategy that does not exist
      */
     public ProxyRouter(ProxySettings settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
-        this(settings, strategies, null);
+        this(settings, strategies, null, ProxyEventListener.NONE);
     }
 
     /**
@@ -73,20 +80,25 @@ public final class ProxyRouter {
      * @param settings the settings
      * @param strategies finds a strategy of the application's own by its name, or null
      * @param service the service's answers, or null if there is no service
+     * @param events told of each connection
      * @throws io.egressproxy.settings.InvalidProxySettingsException if a pool names a strategy that does not exist
      */
     public ProxyRouter(
             ProxySettings settings,
             Function<String, @Nullable ProxySelectionStrategy> strategies,
-            @Nullable ProxyAnswers service) {
-        this(settings, strategies, service, System::nanoTime);
+            @Nullable ProxyAnswers service,
+            ProxyEventListener events) {
+        this(settings, strategies, service, events, System::nanoTime);
     }
 
     ProxyRouter(
             ProxySettings settings,
             Function<String, @Nullable ProxySelectionStrategy> strategies,
             @Nullable ProxyAnswers service,
+            ProxyEventListener events,
             LongSupplier nanoTime) {
+        this.events = events;
+        this.nanoTime = nanoTime;
         this.routes = new RouteTable(settings, strategies);
         this.service = service;
         this.fallbackWarnings = new Throttle<>(nanoTime);
@@ -218,7 +230,12 @@ public final class ProxyRouter {
         });
     }
 
-    private Mono<ProxyLease> granted(ProxyLease lease) {
+    private Mono<ProxyLease> granted(Lease lease) {
+        events.decided(lease.target(), lease.decision());
+        String fallback = lease.fallback;
+        if (fallback != null) {
+            events.fellBack(lease.target(), fallback, lease.decision());
+        }
         if (lease.decision() instanceof Refuse refuse) {
             return Mono.error(new ProxyConnectionException(lease.target(), List.of(), refuse.reason(), null));
         }
@@ -230,14 +247,31 @@ public final class ProxyRouter {
     }
 
     /**
+     * Why a connection does not get what was meant for it.
+     *
+     * @param id from the closed list of {@link ProxyEventListener#fellBack}
+     * @param text for people
+     */
+    private record Why(String id, String text) {
+        static final Why NO_PROXY = new Why("no_proxy", NO_PROXY_FOR_IT);
+        static final Why PROXY_FAILED = new Why("proxy_failed", "the proxy service has no other proxy for it");
+
+        static Why of(Exception away) {
+            String text = String.valueOf(away.getMessage());
+            return new Why(
+                    away instanceof ProxyServiceException known ? known.reason().id() : SERVICE_DOWN, text);
+        }
+    }
+
+    /**
      * @param preview whether nothing is opened: no use of a pool's proxy is taken
      */
     private record Delegated(ProxyAnswers answers, Route route, boolean preview) {}
 
     /** The service's proxy; the embedded configuration where it has none, has failed, or is away. */
     private <T> Mono<T> delegated(
-            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, Function<ProxyLease, Mono<T>> then) {
-        ProxyLease atOnce = withoutAsking(target, tried, delegated);
+            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, Function<Lease, Mono<T>> then) {
+        Lease atOnce = withoutAsking(target, tried, delegated);
         return atOnce != null
                 ? then.apply(atOnce)
                 : delegated
@@ -246,13 +280,12 @@ public final class ProxyRouter {
                         .map(answer -> by(answer, Source.SERVICE, target, tried, delegated))
                         .onErrorResume(
                                 Exception.class,
-                                away -> Mono.fromSupplier(() ->
-                                        withoutService(target, tried, delegated, String.valueOf(away.getMessage()))))
+                                away -> Mono.fromSupplier(() -> withoutService(target, tried, delegated, Why.of(away))))
                         .flatMap(then);
     }
 
     /** What is known already: by the answer that is kept, or since the service need not be asked. */
-    private @Nullable ProxyLease withoutAsking(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
+    private @Nullable Lease withoutAsking(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
         ProxyAnswers answers = delegated.answers();
         Answer cached = answers.cached(target);
         Answer usable = cached != null && (cached.proxy() == null || !tried.contains(cached.proxy())) ? cached : null;
@@ -262,15 +295,18 @@ public final class ProxyRouter {
         boolean directed = isDirectedAfterFailure(target, tried, answers);
         if (cached != null || (!tried.isEmpty() && !directed)) { // meanwhile another answer may be on its way
             Embedded embedded = embedded(target, tried, delegated);
-            if (embedded.lease() != null) {
-                return embedded.lease();
+            Lease lease = embedded.lease();
+            if (lease != null) {
+                return lease.because(Why.PROXY_FAILED.id());
             }
         }
         if (usable != null) {
             return by(usable, Source.CACHE, target, tried, delegated);
         }
         String unavailable = answers.unavailable(target);
-        return unavailable == null ? null : withoutService(target, tried, delegated, unavailable);
+        return unavailable == null
+                ? null
+                : withoutService(target, tried, delegated, new Why(SERVICE_DOWN, unavailable));
     }
 
     /** Whether the service has said to connect directly if its proxy fails, and for this connection it did, by its own fault. */
@@ -283,7 +319,7 @@ public final class ProxyRouter {
                 && failed.fallbackPolicy() == FallbackPolicy.DIRECT_CONNECTION;
     }
 
-    private ProxyLease by(
+    private Lease by(
             Answer answer, Source source, ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
         ProxyUrl proxy = answer.proxy();
         if (proxy != null && !tried.contains(proxy)) {
@@ -294,7 +330,7 @@ public final class ProxyRouter {
             ProxyDecision decision =
                     routes.decideExhausted(target, NO_PROXY_FOR_IT + ", and says to connect directly", true);
             if (decision instanceof Direct) {
-                return new Lease(target, decision, null, null);
+                return new Lease(target, decision, null, null).because(Why.NO_PROXY.id());
             }
         }
         return embeddedOrNone(
@@ -302,26 +338,25 @@ public final class ProxyRouter {
                 tried,
                 delegated,
                 none || isDirectedAfterFailure(target, tried, delegated.answers()),
-                proxy == null ? NO_PROXY_FOR_IT : "the proxy service has no other proxy for it");
+                proxy == null ? Why.NO_PROXY : Why.PROXY_FAILED);
     }
 
-    private ProxyLease withoutService(
-            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, String reason) {
+    private Lease withoutService(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, Why why) {
         Answer stale = delegated.answers().stale(target);
         ProxyUrl proxy = stale == null ? null : stale.proxy();
         if (proxy != null && !tried.contains(proxy)) {
-            return new Lease(target, useProxy(proxy, delegated.route(), Source.STALE), null, stale);
+            return new Lease(target, useProxy(proxy, delegated.route(), Source.STALE), null, stale).because(why.id());
         }
         return embeddedOrNone(
-                target, tried, delegated, isDirectedAfterFailure(target, tried, delegated.answers()), reason);
+                target, tried, delegated, isDirectedAfterFailure(target, tried, delegated.answers()), why);
     }
 
-    private ProxyLease embeddedOrNone(
-            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, boolean directed, String reason) {
+    private Lease embeddedOrNone(
+            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, boolean directed, Why why) {
         Embedded embedded = embedded(target, tried, delegated);
-        ProxyLease lease = embedded.lease();
+        Lease lease = embedded.lease();
         if (lease == null) {
-            String whole = reason + ", and " + embedded.reason();
+            String whole = why.text() + ", and " + embedded.reason();
             lease = new Lease(
                     target,
                     embedded.proxiesLeft() ? new Refuse(whole) : routes.decideExhausted(target, whole, directed),
@@ -331,8 +366,9 @@ public final class ProxyRouter {
         if (delegated.preview()) {
             return lease;
         }
-        if (NO_PROXY_FOR_IT.equals(reason)) { // an answer like any other, and no trouble
-            log.debug("{}: {}; instead {}", target, reason, lease.decision());
+        lease.because(why.id());
+        if (why.equals(Why.NO_PROXY)) { // an answer like any other, and no trouble
+            log.debug("{}: {}; instead {}", target, why.text(), lease.decision());
             return lease;
         }
         long count = fallbackWarnings.occurred(known(target));
@@ -340,7 +376,7 @@ public final class ProxyRouter {
             log.warn(
                     "{}: {}; instead {} ({} such connection(s) since the last warning)",
                     target,
-                    reason,
+                    why.text(),
                     lease.decision(),
                     count);
         }
@@ -361,7 +397,7 @@ public final class ProxyRouter {
         } else {
             embedded = embedded(target, tried, delegated.route());
         }
-        ProxyLease lease = embedded.lease();
+        Lease lease = embedded.lease();
         boolean serves = lease != null
                 && (lease.decision() instanceof UseProxy
                         || (lease.decision() instanceof Direct direct && direct.reason() == Reason.CONFIGURED));
@@ -376,18 +412,19 @@ public final class ProxyRouter {
                 proxy, another ? ProxyEntry.DEFAULT_ATTEMPT_TIMEOUT : ProxyEntry.DEFAULT_TIMEOUT, null, source);
     }
 
-    private ProxyLease lease(ProxyTarget target, Collection<ProxyUrl> tried, Route route) {
+    private Lease lease(ProxyTarget target, Collection<ProxyUrl> tried, Route route) {
         Embedded embedded = embedded(target, tried, route);
         if (embedded.lease() != null) {
             return embedded.lease();
         }
         return new Lease(
-                target,
-                embedded.proxiesLeft()
-                        ? new Refuse(embedded.reason())
-                        : routes.decideExhausted(target, embedded.reason(), false),
-                null,
-                null);
+                        target,
+                        embedded.proxiesLeft()
+                                ? new Refuse(embedded.reason())
+                                : routes.decideExhausted(target, embedded.reason(), false),
+                        null,
+                        null)
+                .because(NO_PROXY_LEFT);
     }
 
     /**
@@ -397,7 +434,7 @@ public final class ProxyRouter {
      * @param reason why not
      * @param proxiesLeft whether proxies are left, and only this connection gets none of them: then it does not go directly
      */
-    private record Embedded(@Nullable ProxyLease lease, String reason, boolean proxiesLeft) {}
+    private record Embedded(@Nullable Lease lease, String reason, boolean proxiesLeft) {}
 
     private Embedded embedded(ProxyTarget target, Collection<ProxyUrl> tried, Route route) {
         if (route instanceof Route.Pooled pooled) {
@@ -470,12 +507,21 @@ public final class ProxyRouter {
         private final ProxyPool.@Nullable Use use;
         private final @Nullable Answer answer;
         private final AtomicBoolean closed = new AtomicBoolean();
+        private final long startNanos;
+        private @Nullable String fallback;
 
         Lease(ProxyTarget target, ProxyDecision decision, ProxyPool.@Nullable Use use, @Nullable Answer answer) {
             this.target = target;
             this.decision = decision;
             this.use = use;
             this.answer = answer;
+            this.startNanos = events == ProxyEventListener.NONE ? 0 : nanoTime.getAsLong();
+        }
+
+        /** Notes, before anybody else has it, that something else was meant for the connection. */
+        Lease because(String reason) {
+            fallback = reason;
+            return this;
         }
 
         @Override
@@ -509,6 +555,9 @@ public final class ProxyRouter {
         public void close(Outcome outcome) {
             if (closed.compareAndSet(false, true)) {
                 log.debug("{} {} ended: {}", target, decision, outcome);
+                if (events != ProxyEventListener.NONE && decision != DISABLED) {
+                    events.ended(target, decision, outcome, Duration.ofNanos(nanoTime.getAsLong() - startNanos));
+                }
                 if (use != null) {
                     use.close(outcome);
                 }

@@ -2,6 +2,7 @@ package io.egressproxy.service;
 
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.settings.ExternalServiceSettings;
 import io.egressproxy.settings.ProxySettings;
@@ -34,6 +35,7 @@ public final class ServiceDelegation implements AutoCloseable {
      * @param store where answers are kept
      * @param breaker leaves a failing service alone; null for a plain one
      * @param loops the event loops to run on; not closed here
+     * @param events told of each request to the service
      */
     public ServiceDelegation(
             ProxySettings settings,
@@ -42,7 +44,8 @@ public final class ServiceDelegation implements AutoCloseable {
             @Nullable ProxyServiceClient ownClient,
             AnswerStore store,
             @Nullable ServiceBreaker breaker,
-            LoopResources loops) {
+            LoopResources loops,
+            ProxyEventListener events) {
         ExternalServiceSettings service = settings.externalService();
         this.settings = settings;
         this.connection = connection;
@@ -53,7 +56,7 @@ public final class ServiceDelegation implements AutoCloseable {
         AnswerValidator validator = new AnswerValidator(service, random);
         ProxyServiceClient client = ownClient != null
                 ? ownClient
-                : new WebProxyServiceClient(service, endpoints, connection, validator, System::nanoTime);
+                : new WebProxyServiceClient(service, endpoints, connection, validator, events, System::nanoTime);
         this.answers = new ProxyAnswers(
                 settings,
                 clientId,

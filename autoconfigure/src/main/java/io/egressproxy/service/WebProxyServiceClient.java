@@ -1,5 +1,6 @@
 package io.egressproxy.service;
 
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.RetryAfter;
 import io.egressproxy.service.ProxyServiceException.Reason;
 import io.egressproxy.service.ServiceEndpoints.Endpoint;
@@ -43,6 +44,7 @@ final class WebProxyServiceClient implements ProxyServiceClient {
     private final ServiceEndpoints endpoints;
     private final ServiceConnection connection;
     private final AnswerValidator validator;
+    private final ProxyEventListener events;
     private final LongSupplier nanoTime;
     private final Object pauseLock = new Object();
     private volatile boolean paused;
@@ -54,7 +56,9 @@ final class WebProxyServiceClient implements ProxyServiceClient {
             ServiceEndpoints endpoints,
             ServiceConnection connection,
             AnswerValidator validator,
+            ProxyEventListener events,
             LongSupplier nanoTime) {
+        this.events = events;
         this.settings = settings;
         this.endpoints = endpoints;
         this.connection = connection;
@@ -90,14 +94,17 @@ final class WebProxyServiceClient implements ProxyServiceClient {
     private Mono<ProxyResponse> ask(
             List<Endpoint> order, int index, ProxyRequest request, String correlationId, boolean firstCredentials) {
         Endpoint endpoint = order.get(index);
+        long startNanos = nanoTime.getAsLong();
         boolean last = index + 1 == order.size();
         return call(endpoint, request, correlationId, attemptTimeout(order.size() - index))
                 .doOnNext(answer -> {
+                    asked(endpoint, "success", correlationId, startNanos);
                     endpoints.answered(endpoint);
                     accepted();
                     log.debug("{} [{}]: {} answered {}", request, correlationId, endpoint, answer);
                 })
                 .onErrorResume(ProxyServiceException.class, failure -> {
+                    asked(endpoint, failure.reason().id(), correlationId, startNanos);
                     log.debug("{} [{}]: {}: {}", request, correlationId, endpoint, failure.getMessage());
                     if (failure.reason() == Reason.UNAUTHORIZED) {
                         return rejected(failure, order, index, request, correlationId, firstCredentials);
@@ -107,6 +114,11 @@ final class WebProxyServiceClient implements ProxyServiceClient {
                             ? Mono.error(failure)
                             : ask(order, index + 1, request, correlationId, firstCredentials);
                 });
+    }
+
+    private void asked(Endpoint endpoint, String outcome, String correlationId, long startNanos) {
+        events.serviceRequest(
+                endpoint.toString(), outcome, correlationId, Duration.ofNanos(nanoTime.getAsLong() - startNanos));
     }
 
     private Mono<ProxyResponse> rejected(

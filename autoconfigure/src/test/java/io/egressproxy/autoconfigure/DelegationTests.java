@@ -32,6 +32,9 @@ import io.egressproxy.testkit.TestCertificates;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
 import io.github.resilience4j.springboot3.circuitbreaker.autoconfigure.CircuitBreakerAutoConfiguration;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -51,6 +54,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.WebApplicationType;
+import org.springframework.boot.actuate.autoconfigure.metrics.MetricsAutoConfiguration;
+import org.springframework.boot.actuate.autoconfigure.metrics.export.simple.SimpleMetricsExportAutoConfiguration;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.autoconfigure.ImportAutoConfiguration;
 import org.springframework.boot.autoconfigure.cache.CacheAutoConfiguration;
@@ -169,6 +174,9 @@ class DelegationTests {
                         ClientHttpConnectorAutoConfiguration.class,
                         WebClientAutoConfiguration.class,
                         CacheAutoConfiguration.class,
+                        MetricsAutoConfiguration.class,
+                        SimpleMetricsExportAutoConfiguration.class,
+                        ProxyMetricsAutoConfiguration.class,
                         ProxyServiceAutoConfiguration.class,
                         EgressProxyAutoConfiguration.class,
                         Boot3HttpClientAutoConfiguration.class));
@@ -440,6 +448,68 @@ class DelegationTests {
                     int before = requests();
                     peer(context);
                     assertThat(requests()).isGreaterThan(before);
+                });
+    }
+
+    @Test
+    void everyDecisionFallbackAndRequestIsCounted() {
+        withEmbedded().run(context -> {
+            MeterRegistry meters = context.getBean(MeterRegistry.class);
+            peer(context);
+            assertThat(count(meters, "proxy.decisions", "exchange", "unmatched", "source", "service"))
+                    .isEqualTo(1);
+            peer(context);
+            assertThat(count(meters, "proxy.decisions", "connection.type", "http", "source", "cache"))
+                    .isEqualTo(1);
+            assertThat(count(
+                            meters,
+                            "proxy.service.requests",
+                            "endpoint",
+                            "http://127.0.0.1:" + servicePort,
+                            "outcome",
+                            "success"))
+                    .isEqualTo(1);
+            answer(aResponse().withHeader("Content-Type", "text/html").withBody("<html>"));
+            await().atMost(PATIENCE).untilAsserted(() -> {
+                peer(context);
+                assertThat(count(meters, "proxy.fallbacks", "reason", "invalid_answer", "to", "embedded"))
+                        .isPositive();
+            });
+            assertThat(count(meters, "proxy.service.requests", "outcome", "invalid_answer"))
+                    .isPositive();
+            service.stop();
+            await().atMost(PATIENCE).untilAsserted(() -> {
+                peer(context);
+                assertThat(count(meters, "proxy.fallbacks", "reason", "service_down", "to", "embedded"))
+                        .isPositive();
+            });
+            await().atMost(PATIENCE)
+                    .untilAsserted(() -> assertThat(count(meters, "proxy.connections", "outcome", "succeeded"))
+                            .isEqualTo(count(meters, "proxy.decisions")));
+            assertThat(meters.get("proxy.connections.active")
+                            .tag("connection.type", "http")
+                            .gauge()
+                            .value())
+                    .isZero();
+            assertThat(meters.getMeters())
+                    .extracting(meter -> meter.getId().toString())
+                    .allSatisfy(id -> assertThat(id).doesNotContain("C4NARY"));
+        });
+    }
+
+    private static double count(MeterRegistry meters, String name, String... tags) {
+        return meters.find(name).tags(tags).meters().stream()
+                .mapToDouble(meter -> meter instanceof Timer timer ? timer.count() : ((Counter) meter).count())
+                .sum();
+    }
+
+    @Test
+    void withoutMicrometersRegistriesNothingIsMissing() {
+        withEmbedded()
+                .withClassLoader(new FilteredClassLoader("io.micrometer.core"))
+                .run(context -> {
+                    assertThat(context).hasNotFailed();
+                    assertThat(peer(context)).isEqualTo(leased().egressAddress());
                 });
     }
 

@@ -11,6 +11,7 @@ import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.service.AnswerStore;
@@ -440,9 +441,10 @@ class ConnectionLifecycleTests {
                         service,
                         AnswerStore.plain(10),
                         null,
-                        HttpResources.get());
+                        HttpResources.get(),
+                        ProxyEventListener.NONE);
                 ClientRoutes routes = new ClientRoutes(
-                        new ProxyRouter(settings, name -> null, delegation.answers()),
+                        new ProxyRouter(settings, name -> null, delegation.answers(), ProxyEventListener.NONE),
                         bundle -> lab.certificates().nettyClientContext(),
                         names)) {
             HttpClient client = routes.byHost(HttpClient.newConnection(), ConnectionType.HTTP);

@@ -11,6 +11,7 @@ import io.egressproxy.ProxyDecision.Direct;
 import io.egressproxy.ProxyDecision.Reason;
 import io.egressproxy.ProxyDecision.Refuse;
 import io.egressproxy.ProxyDecision.UseProxy;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.settings.DirectFallback;
@@ -164,7 +165,7 @@ class ProxyRouterTests {
         AtomicLong now = new AtomicLong();
         ProxySettings settings =
                 settings().directFallback(DirectFallback.ALWAYS).build();
-        ProxyRouter router = new ProxyRouter(settings, name -> null, null, now::get);
+        ProxyRouter router = new ProxyRouter(settings, name -> null, null, ProxyEventListener.NONE, now::get);
         for (int second = 0; second < 120; second++) {
             now.set(Duration.ofSeconds(second).toNanos());
             StepVerifier.create(router.lease(target("binance", ConnectionType.HTTP), List.of(A)))

@@ -22,6 +22,7 @@ import com.github.tomakehurst.wiremock.WireMockServer;
 import com.github.tomakehurst.wiremock.client.ResponseDefinitionBuilder;
 import com.github.tomakehurst.wiremock.http.Fault;
 import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.service.ProxyServiceException.Reason;
@@ -454,7 +455,14 @@ class ProxyAnswersTests {
                     Duration.ofSeconds(1),
                     names.only());
             try (ServiceDelegation delegation = new ServiceDelegation(
-                    settings, "tests", connection, null, AnswerStore.plain(10), null, HttpResources.get())) {
+                    settings,
+                    "tests",
+                    connection,
+                    null,
+                    AnswerStore.plain(10),
+                    null,
+                    HttpResources.get(),
+                    ProxyEventListener.NONE)) {
                 ask(delegation, target("before"));
                 assertThat(requests(first)).hasSize(1);
                 names.address = "127.77.3.1";

@@ -12,6 +12,7 @@ import com.github.tomakehurst.wiremock.client.ResponseDefinitionBuilder;
 import com.github.tomakehurst.wiremock.verification.LoggedRequest;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.settings.ExternalServiceSettings;
 import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
@@ -136,7 +137,8 @@ final class ServiceLab implements AutoCloseable {
                 new CaffeineAnswerStore(
                         service.cache().maxEntries(), service.cache().staleIfError()),
                 breaker,
-                HttpResources.get());
+                HttpResources.get(),
+                ProxyEventListener.NONE);
         delegation.start();
         delegations.add(delegation);
         return delegation;

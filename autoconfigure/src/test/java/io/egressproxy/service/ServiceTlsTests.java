@@ -2,6 +2,7 @@ package io.egressproxy.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.service.ProxyServiceException.Reason;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.testkit.IssuedCertificate;
@@ -60,7 +61,8 @@ class ServiceTlsTests {
                     null,
                     AnswerStore.plain(10),
                     null,
-                    HttpResources.get())) {
+                    HttpResources.get(),
+                    ProxyEventListener.NONE)) {
                 return Objects.requireNonNull(delegation
                                                 .answers()
                                                 .ask(ServiceLab.target("binance"))

@@ -3,6 +3,7 @@ package io.egressproxy.benchmarks;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.Outcome;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.routing.ProxyRouter;
@@ -51,8 +52,8 @@ public class ResolutionBenchmark {
         serving = ServiceAnswers.delegation(settings, answering);
         away = ServiceAnswers.delegation(settings, failing);
         embedded = new ProxyRouter(settings);
-        kept = new ProxyRouter(settings, name -> null, serving.answers());
-        whileAway = new ProxyRouter(settings, name -> null, away.answers());
+        kept = new ProxyRouter(settings, name -> null, serving.answers(), ProxyEventListener.NONE);
+        whileAway = new ProxyRouter(settings, name -> null, away.answers(), ProxyEventListener.NONE);
     }
 
     @TearDown

@@ -1,5 +1,6 @@
 package io.egressproxy.benchmarks;
 
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.service.CaffeineAnswerStore;
 import io.egressproxy.service.ProxyResponse;
 import io.egressproxy.service.ProxyServiceClient;
@@ -47,6 +48,7 @@ final class ServiceAnswers {
                 client,
                 new CaffeineAnswerStore(10_000, Duration.ZERO),
                 null,
-                HttpResources.get());
+                HttpResources.get(),
+                ProxyEventListener.NONE);
     }
 }
