@@ -20,18 +20,20 @@ public sealed interface Outcome {
      * @param blame whose fault it was
      * @param detail what was seen, without secrets
      * @param retryAfter when the proxy wants to be asked for this target again, counted from now, or null if it did not say
+     * @param timedOut whether it failed by not answering in time
      */
-    record Failed(ConnectionStage stage, Blame blame, String detail, @Nullable Duration retryAfter) implements Outcome {
+    record Failed(ConnectionStage stage, Blame blame, String detail, @Nullable Duration retryAfter, boolean timedOut)
+            implements Outcome {
 
         /**
-         * A failure of a proxy that did not say when to come again.
+         * A failure of a proxy that answered, and did not say when to come again.
          *
          * @param stage how far the connection had come
          * @param blame whose fault it was
          * @param detail what was seen, without secrets
          */
         public Failed(ConnectionStage stage, Blame blame, String detail) {
-            this(stage, blame, detail, null);
+            this(stage, blame, detail, null, false);
         }
     }
 

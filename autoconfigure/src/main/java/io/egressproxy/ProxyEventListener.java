@@ -55,7 +55,8 @@ public interface ProxyEventListener {
     /**
      * Reports about the service's proxies have left, or have been dropped.
      *
-     * @param outcome {@code sent}, or why they were dropped
+     * @param outcome {@code accepted}; or {@code dropped_overflow}, {@code dropped_expired}, {@code dropped_failed}, {@code
+     *     dropped_rejected}, {@code dropped_too_large}, {@code dropped_not_supported} or {@code dropped_shutdown}
      * @param count how many
      */
     default void feedback(String outcome, long count) {}

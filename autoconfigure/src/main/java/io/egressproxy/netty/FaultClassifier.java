@@ -59,7 +59,8 @@ final class FaultClassifier {
                     "raise the limit of open files, or open fewer connections");
         }
         if (has(cause, ConnectTimeoutException.class) || has(cause, TimeoutException.class)) {
-            return proxy(ConnectionStage.TCP, "did not accept the connection in time", CHECK_RUNNING);
+            return proxy(ConnectionStage.TCP, "did not accept the connection in time", CHECK_RUNNING)
+                    .byTimeout();
         }
         if (text.contains("refused")) {
             return proxy(ConnectionStage.TCP, "refused the connection", CHECK_RUNNING);
@@ -94,7 +95,8 @@ final class FaultClassifier {
             return tls("has a certificate that is not accepted", "check the proxy's certificate");
         }
         if (has(cause, TimeoutException.class)) {
-            return tls("did not finish TLS in time", "write http:// if the proxy is a plain one");
+            return tls("did not finish TLS in time", "write http:// if the proxy is a plain one")
+                    .byTimeout();
         }
         return tls("failed in TLS", "check the proxy's certificate and its TLS versions, and its own log");
     }
@@ -136,9 +138,10 @@ final class FaultClassifier {
             return connect(refused);
         }
         if (has(cause, TimeoutException.class)) {
-            return answered
+            ProxyFault late = answered
                     ? handshake(Blame.AMBIGUOUS, UNFINISHED, CHECK_TARGET)
                     : handshake(Blame.PROXY, "accepted the connection, but did not answer in time", CHECK_RUNNING);
+            return late.byTimeout();
         }
         if (has(cause, SSLException.class)) { // TLS 1.3 rejects a client's certificate after its handshake
             return tls(cause);
@@ -203,7 +206,8 @@ final class FaultClassifier {
                 Blame.POLICY,
                 retryAfter == null ? refusal : refusal + " for " + retryAfter.toSeconds() + " s",
                 "use this proxy less often",
-                retryAfter);
+                retryAfter,
+                false);
     }
 
     private static ProxyFault socks5(int code) {

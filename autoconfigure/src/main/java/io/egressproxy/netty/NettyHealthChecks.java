@@ -215,7 +215,7 @@ public final class NettyHealthChecks implements AutoCloseable {
     /** Nobody counts it: a check is not a connection. */
     private record CheckLease(ProxyTarget target, ProxyDecision decision) implements ProxyLease {
         @Override
-        public void established() {
+        public void established(Duration latency) {
             // the check itself says so
         }
 

@@ -478,7 +478,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
             if (!targetAnswered) {
                 targetAnswered = true;
                 if (lease != null) {
-                    lease.established();
+                    lease.established(latency);
                 }
             }
             ctx.fireChannelRead(message);

@@ -243,6 +243,9 @@ public final class ProxyRouter {
                 && (direct.reason() == Reason.FALLBACK || direct.reason() == Reason.DIRECTED)) {
             warnDirect(lease.target(), direct);
         }
+        if (lease.answer != null && service != null) {
+            service.connectionStarted(lease.target(), lease.answer);
+        }
         return Mono.just(lease);
     }
 
@@ -507,6 +510,7 @@ public final class ProxyRouter {
         private final ProxyPool.@Nullable Use use;
         private final @Nullable Answer answer;
         private final AtomicBoolean closed = new AtomicBoolean();
+        private final AtomicBoolean told = new AtomicBoolean();
         private final long startNanos;
         private @Nullable String fallback;
 
@@ -535,9 +539,17 @@ public final class ProxyRouter {
         }
 
         @Override
-        public void established() {
+        public void established(Duration latency) {
             if (use != null) {
                 use.established();
+            }
+            turnedOut(new Outcome.Succeeded(latency));
+        }
+
+        /** Tells the service, once: what happens to a connection after it has been of use is not the proxy's. */
+        private void turnedOut(Outcome outcome) {
+            if (answer != null && service != null && told.compareAndSet(false, true)) {
+                service.connectionTurnedOut(target, answer, outcome);
             }
         }
 
@@ -561,8 +573,12 @@ public final class ProxyRouter {
                 if (use != null) {
                     use.close(outcome);
                 }
-                if (answer != null && service != null && outcome instanceof Outcome.Failed failed) {
-                    report(service, answer, failed);
+                if (answer != null && service != null) {
+                    turnedOut(outcome);
+                    service.connectionClosed(target, answer);
+                    if (outcome instanceof Outcome.Failed failed) {
+                        report(service, answer, failed);
+                    }
                 }
                 if (outcome instanceof Outcome.Failed failed
                         && failed.stage() == ConnectionStage.TLS

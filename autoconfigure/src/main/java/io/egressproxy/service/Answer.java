@@ -27,7 +27,9 @@ public final class Answer {
     }
 
     private final @Nullable ProxyUrl proxy;
+    private final @Nullable String proxyUrl;
     private final @Nullable String proxyId;
+    private final String correlationId;
     private final FallbackPolicy fallbackPolicy;
     private final long answeredAtNanos;
     private final long ttlNanos;
@@ -39,17 +41,23 @@ public final class Answer {
     /**
      * An answer.
      *
+     * @param proxyUrl the proxy as the service wrote it, which is how it is told about it; holds credentials
+     * @param correlationId of the request that it answers
      * @param refreshAt the share of its time to live after which it is renewed, 0 to 1
      */
     Answer(
             @Nullable ProxyUrl proxy,
+            @Nullable String proxyUrl,
             @Nullable String proxyId,
+            String correlationId,
             FallbackPolicy fallbackPolicy,
             long answeredAtNanos,
             long ttlNanos,
             double refreshAt) {
         this.proxy = proxy;
+        this.proxyUrl = proxyUrl;
         this.proxyId = proxyId;
+        this.correlationId = correlationId;
         this.fallbackPolicy = fallbackPolicy;
         this.answeredAtNanos = answeredAtNanos;
         this.ttlNanos = ttlNanos;
@@ -81,6 +89,21 @@ public final class Answer {
      */
     public FallbackPolicy fallbackPolicy() {
         return fallbackPolicy;
+    }
+
+    /** As the service wrote it, with credentials. */
+    @Nullable
+    String proxyUrl() {
+        return proxyUrl;
+    }
+
+    /**
+     * What the request for it was sent with.
+     *
+     * @return the correlation id
+     */
+    public String correlationId() {
+        return correlationId;
     }
 
     long ttlNanos() {

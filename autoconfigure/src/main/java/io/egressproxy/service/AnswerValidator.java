@@ -30,7 +30,7 @@ final class AnswerValidator {
         this.random = random;
     }
 
-    Answer validated(ProxyResponse response, long nowNanos) throws ProxyServiceException {
+    Answer validated(ProxyResponse response, String correlationId, long nowNanos) throws ProxyServiceException {
         String url = response.proxyUrl();
         ProxyUrl proxy = url == null || url.isEmpty() ? null : proxy(url);
         if (proxy == null && response.fallbackPolicy() == null) {
@@ -38,7 +38,9 @@ final class AnswerValidator {
         }
         return new Answer(
                 proxy,
+                proxy == null ? null : url,
                 id(response),
+                correlationId,
                 FallbackPolicy.of(response.fallbackPolicy()),
                 nowNanos,
                 ttl(response, proxy != null).toNanos(),

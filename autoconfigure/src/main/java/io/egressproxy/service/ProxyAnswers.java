@@ -1,6 +1,7 @@
 package io.egressproxy.service;
 
 import io.egressproxy.ExchangeId;
+import io.egressproxy.Outcome;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.service.Answer.Age;
@@ -69,6 +70,7 @@ public final class ProxyAnswers implements AutoCloseable {
     private final Map<AnswerKey, Failure> failures = new ConcurrentHashMap<>();
     private final List<Consumer<ProxyUrl>> outListeners = new CopyOnWriteArrayList<>();
     private final Disposable.Composite tasks = Disposables.composite();
+    private volatile @Nullable Feedback feedback;
 
     /** Until when nobody asks for a key, and how often it has been asked for in vain. */
     private record BackOff(int attempts, long untilNanos) {}
@@ -317,6 +319,56 @@ public final class ProxyAnswers implements AutoCloseable {
         }
     }
 
+    /** Has the service told how the proxies do that it gives. */
+    void reportTo(Feedback told) {
+        feedback = told;
+    }
+
+    /**
+     * A connection through the proxy of an answer is being opened.
+     *
+     * @param target what it is for
+     * @param answer the answer
+     */
+    public void connectionStarted(ProxyTarget target, Answer answer) {
+        Feedback told = feedback;
+        if (told != null) {
+            told.started(target, answer);
+        }
+    }
+
+    /**
+     * A connection through the proxy of an answer has turned out to be of use, or not.
+     *
+     * @param target what it is for
+     * @param answer the answer
+     * @param outcome how it went; {@link Outcome.Cancelled} says nothing about the proxy, and is not told
+     */
+    public void connectionTurnedOut(ProxyTarget target, Answer answer, Outcome outcome) {
+        Feedback told = feedback;
+        if (told == null) {
+            return;
+        }
+        if (outcome instanceof Outcome.Succeeded succeeded) {
+            told.succeeded(target, answer, succeeded.latency());
+        } else if (outcome instanceof Outcome.Failed failed) {
+            told.failed(target, answer, failed);
+        }
+    }
+
+    /**
+     * A connection through the proxy of an answer is no more.
+     *
+     * @param target what it was for
+     * @param answer the answer
+     */
+    public void connectionClosed(ProxyTarget target, Answer answer) {
+        Feedback told = feedback;
+        if (told != null) {
+            told.closed(target, answer);
+        }
+    }
+
     /** Asks for the exchanges that {@code warm-up} names. */
     void warmUp(Collection<ProxyTarget> targets) {
         targets.stream()
@@ -377,7 +429,8 @@ public final class ProxyAnswers implements AutoCloseable {
             return Mono.defer(() -> client.request(wire(key), correlationId))
                     .timeout(longestCall, scheduler)
                     .switchIfEmpty(Mono.error(() -> WebProxyServiceClient.invalid("answered with nothing")))
-                    .flatMap(response -> Mono.fromCallable(() -> validator.validated(response, nanoTime.getAsLong())))
+                    .flatMap(response ->
+                            Mono.fromCallable(() -> validator.validated(response, correlationId, nanoTime.getAsLong())))
                     .onErrorMap(ProxyAnswers::explained)
                     .doOnNext(answer -> {
                         call.succeeded();

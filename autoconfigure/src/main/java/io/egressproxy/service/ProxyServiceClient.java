@@ -1,5 +1,6 @@
 package io.egressproxy.service;
 
+import java.util.List;
 import reactor.core.publisher.Mono;
 
 /**
@@ -26,5 +27,24 @@ public interface ProxyServiceClient {
      */
     default boolean isKnownToBeDown() {
         return false;
+    }
+
+    /**
+     * Whether {@link #feedback} does anything.
+     *
+     * @return true if connections should be reported
+     */
+    default boolean takesFeedback() {
+        return false;
+    }
+
+    /**
+     * Reports how proxies do. Sent again with the same batch id if part of it could not be sent, so that the service can tell.
+     *
+     * @param batch the reports
+     * @return what became of them
+     */
+    default Mono<FeedbackResult> feedback(ProxyFeedbackBatch batch) {
+        return Mono.just(FeedbackResult.accepted(0, List.of()));
     }
 }

@@ -20,6 +20,7 @@ import org.springframework.http.client.reactive.ReactorClientHttpConnector;
 import org.springframework.web.reactive.function.client.ClientResponse;
 import org.springframework.web.reactive.function.client.WebClient;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
 import reactor.netty.http.client.HttpClient;
 import reactor.netty.resources.ConnectionProvider;
 import reactor.netty.resources.LoopResources;
@@ -164,8 +165,12 @@ public final class ServiceConnection implements AutoCloseable {
                 .then();
     }
 
-    /** Reads the credentials again; whether they are others now. */
-    boolean haveCredentialsChanged() {
+    /** Whether the credentials are others now. They may stand in files, which no event loop should wait for. */
+    Mono<Boolean> credentialsReadAgain() {
+        return Mono.fromCallable(this::haveCredentialsChanged).subscribeOn(Schedulers.boundedElastic());
+    }
+
+    private boolean haveCredentialsChanged() {
         AuthCredentials next;
         try {
             next = credentials.get();

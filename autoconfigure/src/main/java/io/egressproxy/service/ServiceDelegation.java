@@ -21,6 +21,7 @@ public final class ServiceDelegation implements AutoCloseable {
     private final ProxySettings settings;
     private final ServiceConnection connection;
     private final ProxyAnswers answers;
+    private final Feedback feedback;
     private final EndpointMonitor monitor;
     private final @Nullable SrvDiscovery discovery;
     private final Scheduler scheduler;
@@ -54,9 +55,17 @@ public final class ServiceDelegation implements AutoCloseable {
                 service.endpoints().stream().map(URI::create).toList(), clientId, System::nanoTime);
         DoubleSupplier random = () -> ThreadLocalRandom.current().nextDouble();
         AnswerValidator validator = new AnswerValidator(service, random);
+        Scheduler telling = Schedulers.newSingle("proxy-feedback", true);
         ProxyServiceClient client = ownClient != null
                 ? ownClient
-                : new WebProxyServiceClient(service, endpoints, connection, validator, events, System::nanoTime);
+                : new WebProxyServiceClient(
+                        service,
+                        endpoints,
+                        connection,
+                        new WebFeedback(service, endpoints, connection, telling, System::nanoTime),
+                        validator,
+                        events,
+                        System::nanoTime);
         this.answers = new ProxyAnswers(
                 settings,
                 clientId,
@@ -69,6 +78,18 @@ public final class ServiceDelegation implements AutoCloseable {
                 validator,
                 System::nanoTime,
                 random);
+        this.feedback = new Feedback(
+                service.feedback(),
+                clientId,
+                client,
+                new PlainServiceBreaker(System::nanoTime),
+                events,
+                answers::invalidate,
+                telling,
+                System::nanoTime);
+        if (service.feedback().enabled() && client.takesFeedback()) {
+            answers.reportTo(feedback);
+        }
         String srvName = service.discovery().srvName();
         this.discovery = srvName == null
                 ? null
@@ -103,6 +124,7 @@ public final class ServiceDelegation implements AutoCloseable {
         if (discovery != null) {
             discovery.close();
         }
+        feedback.close();
         monitor.close();
         answers.close();
         connection.close();

@@ -25,7 +25,6 @@ import org.springframework.http.MediaType;
 import org.springframework.web.reactive.function.UnsupportedMediaTypeException;
 import org.springframework.web.reactive.function.client.ClientResponse;
 import reactor.core.publisher.Mono;
-import reactor.core.scheduler.Schedulers;
 
 /**
  * Speaks the protocol of the specification over HTTP. Goes from endpoint to endpoint while another might do better; leaves the
@@ -34,7 +33,7 @@ import reactor.core.scheduler.Schedulers;
 final class WebProxyServiceClient implements ProxyServiceClient {
     private static final Logger log = LoggerFactory.getLogger(WebProxyServiceClient.class);
     private static final String REQUEST_PATH = "/api/v1/proxy/request";
-    private static final String CORRELATION_ID = "X-Correlation-ID";
+    static final String CORRELATION_ID = "X-Correlation-ID";
     private static final Duration DOWN_AFTER_FAILURE = Duration.ofSeconds(5);
     private static final Duration SHORTEST_ATTEMPT = Duration.ofMillis(200);
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(60);
@@ -43,6 +42,7 @@ final class WebProxyServiceClient implements ProxyServiceClient {
     private final ExternalServiceSettings settings;
     private final ServiceEndpoints endpoints;
     private final ServiceConnection connection;
+    private final WebFeedback feedback;
     private final AnswerValidator validator;
     private final ProxyEventListener events;
     private final LongSupplier nanoTime;
@@ -55,6 +55,7 @@ final class WebProxyServiceClient implements ProxyServiceClient {
             ExternalServiceSettings settings,
             ServiceEndpoints endpoints,
             ServiceConnection connection,
+            WebFeedback feedback,
             AnswerValidator validator,
             ProxyEventListener events,
             LongSupplier nanoTime) {
@@ -62,6 +63,7 @@ final class WebProxyServiceClient implements ProxyServiceClient {
         this.settings = settings;
         this.endpoints = endpoints;
         this.connection = connection;
+        this.feedback = feedback;
         this.validator = validator;
         this.nanoTime = nanoTime;
     }
@@ -76,6 +78,16 @@ final class WebProxyServiceClient implements ProxyServiceClient {
     }
 
     @Override
+    public boolean takesFeedback() {
+        return true;
+    }
+
+    @Override
+    public Mono<FeedbackResult> feedback(ProxyFeedbackBatch batch) {
+        return feedback.send(batch);
+    }
+
+    @Override
     public Mono<ProxyResponse> request(ProxyRequest request, String correlationId) {
         return Mono.defer(() -> {
             if (isPaused()) {
@@ -87,7 +99,7 @@ final class WebProxyServiceClient implements ProxyServiceClient {
                 return Mono.error(new ProxyServiceException(Reason.UNREACHABLE, "has no endpoint", null, null));
             }
             Mono<ProxyResponse> asked = ask(order, 0, request, correlationId, true);
-            return paused ? credentialsReadAgain().then(asked) : asked;
+            return paused ? connection.credentialsReadAgain().then(asked) : asked;
         });
     }
 
@@ -128,7 +140,7 @@ final class WebProxyServiceClient implements ProxyServiceClient {
             ProxyRequest request,
             String correlationId,
             boolean firstCredentials) {
-        Mono<Boolean> others = firstCredentials ? credentialsReadAgain() : Mono.just(false);
+        Mono<Boolean> others = firstCredentials ? connection.credentialsReadAgain() : Mono.just(false);
         return others.flatMap(changed -> {
             if (changed) {
                 return ask(order, index, request, correlationId, false);
@@ -136,11 +148,6 @@ final class WebProxyServiceClient implements ProxyServiceClient {
             pause();
             return Mono.error(failure);
         });
-    }
-
-    /** Whether they are others now. They may stand in files, which no event loop should wait for. */
-    private Mono<Boolean> credentialsReadAgain() {
-        return Mono.fromCallable(connection::haveCredentialsChanged).subscribeOn(Schedulers.boundedElastic());
     }
 
     /** What is left of the time that a caller waits is shared, so that an endpoint that hangs does not use it up. */
@@ -210,7 +217,7 @@ final class WebProxyServiceClient implements ProxyServiceClient {
     /** Checked here as well: another endpoint may give an answer that is in order. */
     private Mono<ProxyResponse> checked(ProxyResponse response) {
         return Mono.fromCallable(() -> {
-            validator.validated(response, nanoTime.getAsLong());
+            validator.validated(response, "", nanoTime.getAsLong());
             return response;
         });
     }
@@ -244,7 +251,7 @@ final class WebProxyServiceClient implements ProxyServiceClient {
     }
 
     /** Causes that may quote an answer are dropped. */
-    private static Throwable explained(Throwable cause) {
+    static Throwable explained(Throwable cause) {
         if (cause instanceof ProxyServiceException) {
             return cause;
         }

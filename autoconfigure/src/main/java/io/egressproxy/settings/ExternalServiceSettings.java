@@ -1,5 +1,6 @@
 package io.egressproxy.settings;
 
+import java.net.URI;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
@@ -58,6 +59,8 @@ public record ExternalServiceSettings(
         @NestedConfigurationProperty @DefaultValue Feedback feedback,
         @DefaultValue("100") int rolloutPercent) {
 
+    private static final HostPattern LOOPBACK_V4 = HostPattern.of("127.0.0.0/8");
+
     static final ExternalServiceSettings DISABLED = new ExternalServiceSettings(
             false,
             List.of(),
@@ -88,6 +91,20 @@ public record ExternalServiceSettings(
                     Duration.ofMinutes(5),
                     Duration.ofSeconds(2)),
             100);
+
+    /**
+     * Whether what is sent to an endpoint stays between it and us.
+     *
+     * @param endpoint an endpoint with a host
+     * @return true for https and for this machine
+     */
+    public static boolean isConfidential(URI endpoint) {
+        String host = endpoint.getHost();
+        return "https".equalsIgnoreCase(endpoint.getScheme())
+                || host.equalsIgnoreCase("localhost")
+                || host.equals("[::1]")
+                || LOOPBACK_V4.matches(host);
+    }
 
     /** Settings with every collection copied. */
     public ExternalServiceSettings {

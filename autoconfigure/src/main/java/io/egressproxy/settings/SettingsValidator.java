@@ -20,7 +20,6 @@ final class SettingsValidator {
     private static final Pattern STATUSES = Pattern.compile("[1-5][0-9]{2}(-[1-5][0-9]{2})?");
     private static final Duration MAX_TIMEOUT = Duration.ofSeconds(300);
     private static final int MAX_ATTEMPTS = 16;
-    private static final HostPattern LOOPBACK_V4 = HostPattern.of("127.0.0.0/8");
 
     private final List<SettingsProblem> problems = new ArrayList<>();
 
@@ -259,7 +258,7 @@ final class SettingsValidator {
                 path,
                 "must not hold a query or a fragment; write credentials under auth-credentials");
         check(
-                uri.getScheme().equalsIgnoreCase("https") || allowInsecureHttp || isLoopback(uri.getHost()),
+                allowInsecureHttp || ExternalServiceSettings.isConfidential(uri),
                 path,
                 "is http, which would send credentials in the clear; write https, or set allow-insecure-http: true");
     }
@@ -274,10 +273,6 @@ final class SettingsValidator {
                 value == null || !value.contains("${"),
                 property,
                 "holds a placeholder that nothing resolves; set the variable it names");
-    }
-
-    private static boolean isLoopback(String host) {
-        return host.equalsIgnoreCase("localhost") || host.equals("[::1]") || LOOPBACK_V4.matches(host);
     }
 
     private static boolean isHttp(String text) {

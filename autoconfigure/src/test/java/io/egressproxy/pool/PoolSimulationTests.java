@@ -294,7 +294,8 @@ class PoolSimulationTests {
     @Test
     void whatRefusesATargetUntilLaterIsLeftInPeaceEvenAsTheLastResort() {
         ProxyPool pool = pool(1);
-        Outcome tooMany = new Outcome.Failed(ConnectionStage.HANDSHAKE, Blame.POLICY, "429", Duration.ofMinutes(5));
+        Outcome tooMany =
+                new Outcome.Failed(ConnectionStage.HANDSHAKE, Blame.POLICY, "429", Duration.ofMinutes(5), false);
         ((ProxyPool.Use) pool.acquire(TARGET, List.of())).close(tooMany);
         load(pool, TARGET, 1, 290);
         pass(290);

@@ -352,7 +352,8 @@ class ProxyPoolTests {
     @Test
     void aProxyThatSaysWhenToComeAgainIsNotAskedForThisTargetBefore() {
         ProxyPool pool = pool(entry("round_robin", OnExhausted.FAIL, members(2)));
-        Outcome tooMany = new Outcome.Failed(ConnectionStage.HANDSHAKE, Blame.POLICY, "429", Duration.ofSeconds(30));
+        Outcome tooMany =
+                new Outcome.Failed(ConnectionStage.HANDSHAKE, Blame.POLICY, "429", Duration.ofSeconds(30), false);
         use(pool).close(tooMany);
         pass(Duration.ofSeconds(20));
         assertThat(hosts(pool, 4)).containsOnly("p1");

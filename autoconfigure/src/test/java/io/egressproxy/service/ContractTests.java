@@ -10,11 +10,19 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.networknt.schema.JsonSchemaFactory;
 import com.networknt.schema.SpecVersion;
 import com.networknt.schema.ValidationMessage;
+import io.egressproxy.Blame;
+import io.egressproxy.ConnectionStage;
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.Outcome;
 import io.egressproxy.settings.ExternalServiceSettings;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -75,6 +83,48 @@ class ContractTests {
                 .isNotEmpty();
     }
 
+    @Test
+    void whatWeReportIsInTheContract() {
+        Answer answer =
+                new Answer(null, "http://u:p@h:1", "proxy-1", "correlation", FallbackPolicy.EMBEDDED_FALLBACK, 0, 1, 1);
+        Outcome.Failed failed = new Outcome.Failed(ConnectionStage.TCP, Blame.PROXY, "x".repeat(1_000), null, true);
+        List<ProxyFeedback> reports = Arrays.stream(ConnectionReport.Event.values())
+                .map(event -> new ConnectionReport(
+                        event,
+                        ExchangeId.of("binance-futures"),
+                        ConnectionType.WEBSOCKET,
+                        answer,
+                        event == ConnectionReport.Event.SUCCEEDED ? Duration.ofMillis(45) : null,
+                        event == ConnectionReport.Event.FAILED ? failed : null,
+                        0))
+                .map(report -> report.wire("feeds-1", 5_000_000, Instant.now()))
+                .toList();
+        for (ProxyFeedback report : reports) {
+            assertThat(violations("ProxyFeedback", json.valueToTree(report))).isEmpty();
+            assertThat(violations("ProxyFeedback", json.valueToTree(report.plain())))
+                    .isEmpty();
+            assertThat(violations("ProxyFeedback", json.valueToTree(report.withoutUrl())))
+                    .isEmpty();
+        }
+        assertThat(violations(
+                        "ProxyFeedbackBatch", json.valueToTree(new ProxyFeedbackBatch("batch", "feeds-1", reports))))
+                .isEmpty();
+        assertThat(violations("ProxyFeedbackBatch", json.valueToTree(new ProxyFeedbackBatch("", "", List.of()))))
+                .as("the check can fail")
+                .isNotEmpty();
+    }
+
+    @TestFactory
+    Stream<DynamicTest> everyExampleOfFeedbackIsWhatWeWouldSend() {
+        return examples("/paths/~1api~1v1~1proxy~1feedback/post/requestBody/content/application~1json/examples")
+                .map(example -> DynamicTest.dynamicTest(example.toString(), () -> {
+                    JsonNode sent = json.readTree(
+                            json.writeValueAsString(json.treeToValue(example, ProxyFeedback.class)));
+                    assertThat(sent).isEqualTo(example);
+                    assertThat(violations("ProxyFeedback", example)).isEmpty();
+                }));
+    }
+
     private Stream<JsonNode> examples(String pointer) {
         return StreamSupport.stream(document.at(pointer).spliterator(), false).map(example -> example.get("value"));
     }
@@ -86,7 +136,7 @@ class ContractTests {
                 .map(example -> DynamicTest.dynamicTest(example.toString(), () -> {
                     assertThat(violations("ProxyResponse", example)).isEmpty();
                     ProxyResponse response = json.treeToValue(example, ProxyResponse.class);
-                    assertThatCode(() -> validator.validated(response, 0)).doesNotThrowAnyException();
+                    assertThatCode(() -> validator.validated(response, "", 0)).doesNotThrowAnyException();
                     assertThat(violations("ProxyResponse", json.valueToTree(response)))
                             .as("and back")
                             .isEmpty();
@@ -116,7 +166,9 @@ class ContractTests {
                     .as(wrong)
                     .isNotEmpty();
             ProxyResponse response = json.readValue(wrong, ProxyResponse.class);
-            assertThatCode(() -> validator.validated(response, 0)).as(wrong).isInstanceOf(ProxyServiceException.class);
+            assertThatCode(() -> validator.validated(response, "", 0))
+                    .as(wrong)
+                    .isInstanceOf(ProxyServiceException.class);
         }
     }
 }

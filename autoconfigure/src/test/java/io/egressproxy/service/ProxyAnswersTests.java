@@ -650,7 +650,7 @@ class ProxyAnswersTests {
                 "a", key("a"),
                 "b", key("b"),
                 "c", key("c"));
-        Answer answer = new Answer(null, null, FallbackPolicy.EMBEDDED_FALLBACK, 0, 1, 1);
+        Answer answer = new Answer(null, null, null, "", FallbackPolicy.EMBEDDED_FALLBACK, 0, 1, 1);
         store.put(keys.get("a"), answer);
         store.put(keys.get("b"), answer);
         store.get(keys.get("a"));

@@ -24,6 +24,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -39,6 +40,15 @@ final class ServiceLab implements AutoCloseable {
     static final Duration PATIENCE = Duration.ofSeconds(15);
 
     final List<WireMockServer> endpoints;
+    /** What became of reports, by outcome. */
+    final Map<String, Long> feedback = new ConcurrentHashMap<>();
+
+    private final ProxyEventListener events = new ProxyEventListener() {
+        @Override
+        public void feedback(String outcome, long count) {
+            feedback.merge(outcome, count, Long::sum);
+        }
+    };
     private final List<ServiceDelegation> delegations = new ArrayList<>();
     volatile AuthCredentials credentials = new AuthCredentials("token-1-C4NARY", "key-1-C4NARY");
 
@@ -138,7 +148,7 @@ final class ServiceLab implements AutoCloseable {
                         service.cache().maxEntries(), service.cache().staleIfError()),
                 breaker,
                 HttpResources.get(),
-                ProxyEventListener.NONE);
+                events);
         delegation.start();
         delegations.add(delegation);
         return delegation;
