@@ -14,7 +14,6 @@ import io.egressproxy.service.AnswerStore;
 import io.egressproxy.service.ProxyServiceClient;
 import io.egressproxy.service.ServiceBreaker;
 import io.egressproxy.settings.ProxySettings;
-import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.ProxySettingsCustomizer;
 import io.micrometer.observation.ObservationRegistry;
 import java.util.Map;
@@ -49,14 +48,15 @@ import reactor.netty.resources.LoopResources;
 public final class EgressProxyAutoConfiguration {
 
     @Bean
-    @ConditionalOnMissingBean
-    ProxySettings proxySettings(
+    ProxySettingsSource proxySettingsSource(
             ConfigurableEnvironment environment, ObjectProvider<ProxySettingsCustomizer> customizers) {
-        ProxySettings settings = ProxySettingsBinder.bind(environment);
-        for (ProxySettingsCustomizer customizer : customizers.orderedStream().toList()) {
-            settings = customizer.customize(settings);
-        }
-        return settings;
+        return new ProxySettingsSource(environment, customizers);
+    }
+
+    @Bean
+    @ConditionalOnMissingBean
+    ProxySettings proxySettings(ProxySettingsSource source) {
+        return source.read();
     }
 
     /** Not lazy, so that wrong settings stop the start of a lazy application as well. */
@@ -76,6 +76,7 @@ public final class EgressProxyAutoConfiguration {
     @ConditionalOnMissingBean
     ProxyDelegation proxyDelegation(
             ProxySettings settings,
+            ProxySettingsSource source,
             ConfigurableEnvironment environment,
             ProxySslContexts tls,
             ObjectProvider<ReactorResourceFactory> resources,
@@ -89,6 +90,7 @@ public final class EgressProxyAutoConfiguration {
         }
         return ProxyDelegation.of(
                 settings,
+                source,
                 environment,
                 tls,
                 loops(resources),

@@ -11,7 +11,6 @@ import io.egressproxy.service.ServiceDelegation;
 import io.egressproxy.settings.ExternalServiceSettings;
 import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.ProxySettings;
-import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.SettingsProblem;
 import io.micrometer.observation.ObservationRegistry;
 import io.netty.handler.ssl.SslContext;
@@ -43,6 +42,7 @@ final class ProxyDelegation implements SmartInitializingSingleton, DisposableBea
 
     static ProxyDelegation of(
             ProxySettings settings,
+            ProxySettingsSource source,
             ConfigurableEnvironment environment,
             ProxySslContexts tls,
             LoopResources loops,
@@ -68,7 +68,7 @@ final class ProxyDelegation implements SmartInitializingSingleton, DisposableBea
                 service,
                 loops,
                 () -> bundle == null ? null : context(tls, bundle),
-                () -> ProxySettingsBinder.bind(environment).externalService().authCredentials(),
+                () -> source.credentials(settings),
                 observations);
         return new ProxyDelegation(new ServiceDelegation(
                 settings,

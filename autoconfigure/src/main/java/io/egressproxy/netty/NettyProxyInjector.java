@@ -2,12 +2,14 @@ package io.egressproxy.netty;
 
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
+import io.egressproxy.Outcome;
 import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyInjector;
 import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.routing.ProxyRouter;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.springframework.web.reactive.function.client.WebClient;
@@ -73,6 +75,20 @@ public final class NettyProxyInjector implements ProxyInjector {
 
     @Override
     public Mono<ProxyLease> lease(String exchangeId, ConnectionType type) {
-        return router.lease(ProxyTarget.of(ExchangeId.of(exchangeId), type), List.of());
+        ProxyTarget target = ProxyTarget.of(ExchangeId.of(exchangeId), type);
+        return Mono.defer(() -> {
+            AtomicBoolean delivered = new AtomicBoolean();
+            // not cancelled with the caller: a lease that nobody gets is given back
+            return Mono.<ProxyLease>create(sink -> router.lease(target, List.of())
+                            .subscribe(
+                                    lease -> {
+                                        sink.success(lease);
+                                        if (!delivered.get()) {
+                                            lease.close(new Outcome.Cancelled());
+                                        }
+                                    },
+                                    sink::error))
+                    .doOnNext(lease -> delivered.set(true));
+        });
     }
 }

@@ -30,7 +30,6 @@ import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
-import reactor.core.Disposable;
 import reactor.netty.NettyPipeline;
 
 /**
@@ -62,7 +61,6 @@ final class RoutingHandler extends ChannelDuplexHandler {
     private @Nullable ProxyTarget target;
     private @Nullable ChannelPromise connected;
     private @Nullable ProxyLease lease;
-    private @Nullable Disposable selection;
     private @Nullable ScheduledFuture<?> deadline;
     private @Nullable Tunnel tunnel;
     private long startNanos;
@@ -108,7 +106,8 @@ final class RoutingHandler extends ChannelDuplexHandler {
         }
         ProxyTarget wanted = route.leases().target(address.getHostString(), address.getPort());
         target = wanted;
-        selection = route.leases()
+        // never cancelled: a lease that comes too late is given back, and one that is dropped on its way could not be
+        route.leases()
                 .lease(wanted, connection.tried())
                 .subscribe(
                         granted -> onLoop(ctx, () -> granted(ctx, local, connection, wanted, granted)),
@@ -429,9 +428,6 @@ final class RoutingHandler extends ChannelDuplexHandler {
     private void settle() {
         if (deadline != null) {
             deadline.cancel(false);
-        }
-        if (selection != null) {
-            selection.dispose();
         }
     }
 

@@ -60,12 +60,15 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
     static final String TO = "to";
     static final String ENDPOINT = "endpoint";
 
+    private static final int MOST_ENDPOINTS = 32;
     private static final String NONE = "none";
     private static final String DIRECT = "direct";
     private static final String REFUSED = "refused";
 
     private final Set<ExchangeId> configured;
     private final List<Meters> bound = new CopyOnWriteArrayList<>();
+    private final Map<Open, AtomicInteger> open = new ConcurrentHashMap<>();
+    private final Set<String> endpoints = ConcurrentHashMap.newKeySet();
 
     /**
      * Meters that count nothing yet.
@@ -78,7 +81,9 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
 
     @Override
     public void bindTo(MeterRegistry registry) {
-        bound.add(new Meters(registry));
+        Meters meters = new Meters(registry);
+        bound.add(meters);
+        open.forEach(meters::gauge);
     }
 
     @Override
@@ -87,9 +92,9 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
         String source = source(decision);
         for (Meters meters : bound) {
             meters.decision(new Decided(exchange, target.type(), source)).increment();
-            if (!source.equals(REFUSED)) {
-                meters.active(exchange, target.type()).incrementAndGet();
-            }
+        }
+        if (!source.equals(REFUSED)) {
+            active(exchange, target.type()).incrementAndGet();
         }
     }
 
@@ -105,8 +110,8 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
         Blame blame = outcome instanceof Outcome.Failed failed ? failed.blame() : null;
         String how = blame != null ? "failed" : outcome instanceof Outcome.Succeeded ? "succeeded" : "cancelled";
         Duration latency = outcome instanceof Outcome.Succeeded succeeded ? succeeded.latency() : took;
+        active(exchange, target.type()).decrementAndGet();
         for (Meters meters : bound) {
-            meters.active(exchange, target.type()).decrementAndGet();
             meters.connection(new Ended(new Decided(exchange, target.type(), source(decision)), how, blame))
                     .record(latency);
         }
@@ -114,7 +119,7 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
 
     @Override
     public void serviceRequest(String endpoint, String outcome, String correlationId, Duration took) {
-        Tags tags = Tags.of(ENDPOINT, endpoint, OUTCOME, outcome);
+        Tags tags = Tags.of(ENDPOINT, knownEndpoint(endpoint), OUTCOME, outcome);
         bound.forEach(meters -> meters.registry.timer(SERVICE_REQUESTS, tags).record(took));
     }
 
@@ -122,6 +127,26 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
     public void feedback(String outcome, long count) {
         Tags tags = Tags.of(OUTCOME, outcome);
         bound.forEach(meters -> meters.registry.counter(FEEDBACK, tags).increment((double) count));
+    }
+
+    /** Endpoints that are discovered may come and go for ever. */
+    private String knownEndpoint(String endpoint) {
+        return endpoints.contains(endpoint) || (endpoints.size() < MOST_ENDPOINTS && endpoints.add(endpoint))
+                ? endpoint
+                : "other";
+    }
+
+    /** Counted from the first connection on, whether there is a registry already or not. */
+    private AtomicInteger active(ExchangeId exchange, ConnectionType type) {
+        Open key = new Open(exchange, type);
+        AtomicInteger known = open.get(key);
+        return known != null
+                ? known
+                : open.computeIfAbsent(key, made -> {
+                    AtomicInteger count = new AtomicInteger();
+                    bound.forEach(meters -> meters.gauge(made, count));
+                    return count;
+                });
     }
 
     private ExchangeId known(ExchangeId exchange) {
@@ -158,7 +183,6 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
         private final MeterRegistry registry;
         private final Map<Decided, Counter> decisions = new ConcurrentHashMap<>();
         private final Map<Ended, Timer> connections = new ConcurrentHashMap<>();
-        private final Map<Open, AtomicInteger> active = new ConcurrentHashMap<>();
 
         Meters(MeterRegistry registry) {
             this.registry = registry;
@@ -178,22 +202,14 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
                     : connections.computeIfAbsent(key, made -> registry.timer(CONNECTIONS, made.tags()));
         }
 
-        AtomicInteger active(ExchangeId exchange, ConnectionType type) {
-            Open key = new Open(exchange, type);
-            AtomicInteger known = active.get(key);
-            return known != null ? known : active.computeIfAbsent(key, this::gauge);
-        }
-
-        private AtomicInteger gauge(Open key) {
-            AtomicInteger open = new AtomicInteger();
-            Gauge.builder(ACTIVE_CONNECTIONS, open, AtomicInteger::get)
+        void gauge(Open key, AtomicInteger count) {
+            Gauge.builder(ACTIVE_CONNECTIONS, count, AtomicInteger::get)
                     .tags(
                             EXCHANGE,
                             name(key.exchange()),
                             CONNECTION_TYPE,
                             key.type().id())
                     .register(registry);
-            return open;
         }
     }
 }

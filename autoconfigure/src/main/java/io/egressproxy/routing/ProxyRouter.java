@@ -43,14 +43,13 @@ public final class ProxyRouter {
     private static final Logger log = LoggerFactory.getLogger(ProxyRouter.class);
     private static final String NO_PROXY_FOR_IT = "the proxy service has no proxy for it";
     private static final String SERVICE_DOWN = "service_down";
-    private static final String NO_PROXY_LEFT = "no_proxy_left";
     private static final Direct DISABLED = new Direct(Reason.DISABLED);
 
     private final RouteTable routes;
     private final @Nullable ProxyAnswers service;
     private final ProxyEventListener events;
     private final LongSupplier nanoTime;
-    private final Throttle<ExchangeId> fallbackWarnings;
+    private final Throttle<Fallback> fallbackWarnings;
     private final Throttle<ExchangeId> directWarnings;
     private final Throttle<ProxyUrl> securityWarnings;
 
@@ -232,9 +231,10 @@ public final class ProxyRouter {
 
     private Mono<ProxyLease> granted(Lease lease) {
         events.decided(lease.target(), lease.decision());
-        String fallback = lease.fallback;
+        Why fallback = lease.fallback;
         if (fallback != null) {
-            events.fellBack(lease.target(), fallback, lease.decision());
+            events.fellBack(lease.target(), fallback.id(), lease.decision());
+            explain(lease, fallback);
         }
         if (lease.decision() instanceof Refuse refuse) {
             return Mono.error(new ProxyConnectionException(lease.target(), List.of(), refuse.reason(), null));
@@ -249,6 +249,25 @@ public final class ProxyRouter {
         return Mono.just(lease);
     }
 
+    /** At most one line a minute for each exchange and reason. */
+    private void explain(Lease lease, Why why) {
+        if (why.equals(Why.NO_PROXY)) { // an answer like any other, and no trouble
+            log.debug("{}: {}; instead {}", lease.target(), why.text(), lease.decision());
+            return;
+        }
+        long count = fallbackWarnings.occurred(new Fallback(known(lease.target()), why.id()));
+        if (count > 0) {
+            log.warn(
+                    "{}: {}; instead {} ({} such connection(s) since the last warning)",
+                    lease.target(),
+                    why.text(),
+                    lease.decision(),
+                    count);
+        }
+    }
+
+    private record Fallback(ExchangeId exchange, String reason) {}
+
     /**
      * Why a connection does not get what was meant for it.
      *
@@ -257,6 +276,7 @@ public final class ProxyRouter {
      */
     private record Why(String id, String text) {
         static final Why NO_PROXY = new Why("no_proxy", NO_PROXY_FOR_IT);
+        static final Why NO_PROXY_LEFT = new Why("no_proxy_left", "no proxy is left for it");
         static final Why PROXY_FAILED = new Why("proxy_failed", "the proxy service has no other proxy for it");
 
         static Why of(Exception away) {
@@ -299,8 +319,9 @@ public final class ProxyRouter {
         if (cached != null || (!tried.isEmpty() && !directed)) { // meanwhile another answer may be on its way
             Embedded embedded = embedded(target, tried, delegated);
             Lease lease = embedded.lease();
-            if (lease != null) {
-                return lease.because(Why.PROXY_FAILED.id());
+            if (lease != null
+                    && lease.decision() instanceof UseProxy) { // what is direct is no way round a failed proxy
+                return lease.because(Why.PROXY_FAILED);
             }
         }
         if (usable != null) {
@@ -315,11 +336,15 @@ public final class ProxyRouter {
     /** Whether the service has said to connect directly if its proxy fails, and for this connection it did, by its own fault. */
     private static boolean isDirectedAfterFailure(
             ProxyTarget target, Collection<ProxyUrl> tried, ProxyAnswers answers) {
+        Answer failed = failed(target, tried, answers);
+        return failed != null && failed.fallbackPolicy() == FallbackPolicy.DIRECT_CONNECTION;
+    }
+
+    /** The answer whose proxy has failed for this connection by its own fault. */
+    private static @Nullable Answer failed(ProxyTarget target, Collection<ProxyUrl> tried, ProxyAnswers answers) {
         Answer failed = tried.isEmpty() ? null : answers.failed(target);
-        return failed != null
-                && failed.proxy() != null
-                && tried.contains(failed.proxy())
-                && failed.fallbackPolicy() == FallbackPolicy.DIRECT_CONNECTION;
+        ProxyUrl proxy = failed == null ? null : failed.proxy();
+        return proxy != null && tried.contains(proxy) ? failed : null;
     }
 
     private Lease by(
@@ -333,7 +358,7 @@ public final class ProxyRouter {
             ProxyDecision decision =
                     routes.decideExhausted(target, NO_PROXY_FOR_IT + ", and says to connect directly", true);
             if (decision instanceof Direct) {
-                return new Lease(target, decision, null, null).because(Why.NO_PROXY.id());
+                return new Lease(target, decision, null, null).because(Why.NO_PROXY);
             }
         }
         return embeddedOrNone(
@@ -348,7 +373,7 @@ public final class ProxyRouter {
         Answer stale = delegated.answers().stale(target);
         ProxyUrl proxy = stale == null ? null : stale.proxy();
         if (proxy != null && !tried.contains(proxy)) {
-            return new Lease(target, useProxy(proxy, delegated.route(), Source.STALE), null, stale).because(why.id());
+            return new Lease(target, useProxy(proxy, delegated.route(), Source.STALE), null, stale).because(why);
         }
         return embeddedOrNone(
                 target, tried, delegated, isDirectedAfterFailure(target, tried, delegated.answers()), why);
@@ -369,20 +394,7 @@ public final class ProxyRouter {
         if (delegated.preview()) {
             return lease;
         }
-        lease.because(why.id());
-        if (why.equals(Why.NO_PROXY)) { // an answer like any other, and no trouble
-            log.debug("{}: {}; instead {}", target, why.text(), lease.decision());
-            return lease;
-        }
-        long count = fallbackWarnings.occurred(known(target));
-        if (count > 0) {
-            log.warn(
-                    "{}: {}; instead {} ({} such connection(s) since the last warning)",
-                    target,
-                    why.text(),
-                    lease.decision(),
-                    count);
-        }
+        lease.because(why);
         return lease;
     }
 
@@ -403,7 +415,10 @@ public final class ProxyRouter {
         Lease lease = embedded.lease();
         boolean serves = lease != null
                 && (lease.decision() instanceof UseProxy
-                        || (lease.decision() instanceof Direct direct && direct.reason() == Reason.CONFIGURED));
+                        || (lease.decision() instanceof Direct direct
+                                && direct.reason() == Reason.CONFIGURED
+                                // what may be the target's fault is no reason to go round the service's proxy
+                                && (tried.isEmpty() || failed(target, tried, delegated.answers()) != null)));
         // "nothing is configured" means direct only where no service is
         return lease == null || serves ? embedded : new Embedded(null, "no embedded proxy is configured for it", false);
     }
@@ -427,7 +442,7 @@ public final class ProxyRouter {
                                 : routes.decideExhausted(target, embedded.reason(), false),
                         null,
                         null)
-                .because(NO_PROXY_LEFT);
+                .because(Why.NO_PROXY_LEFT);
     }
 
     /**
@@ -512,7 +527,7 @@ public final class ProxyRouter {
         private final AtomicBoolean closed = new AtomicBoolean();
         private final AtomicBoolean told = new AtomicBoolean();
         private final long startNanos;
-        private @Nullable String fallback;
+        private @Nullable Why fallback;
 
         Lease(ProxyTarget target, ProxyDecision decision, ProxyPool.@Nullable Use use, @Nullable Answer answer) {
             this.target = target;
@@ -523,7 +538,7 @@ public final class ProxyRouter {
         }
 
         /** Notes, before anybody else has it, that something else was meant for the connection. */
-        Lease because(String reason) {
+        Lease because(Why reason) {
             fallback = reason;
             return this;
         }
@@ -567,9 +582,6 @@ public final class ProxyRouter {
         public void close(Outcome outcome) {
             if (closed.compareAndSet(false, true)) {
                 log.debug("{} {} ended: {}", target, decision, outcome);
-                if (events != ProxyEventListener.NONE && decision != DISABLED) {
-                    events.ended(target, decision, outcome, Duration.ofNanos(nanoTime.getAsLong() - startNanos));
-                }
                 if (use != null) {
                     use.close(outcome);
                 }
@@ -584,6 +596,9 @@ public final class ProxyRouter {
                         && failed.stage() == ConnectionStage.TLS
                         && decision instanceof UseProxy proxied) {
                     warnOfTls(target, proxied.proxy(), failed);
+                }
+                if (events != ProxyEventListener.NONE && decision != DISABLED) { // last: somebody else's code
+                    events.ended(target, decision, outcome, Duration.ofNanos(nanoTime.getAsLong() - startNanos));
                 }
             }
         }

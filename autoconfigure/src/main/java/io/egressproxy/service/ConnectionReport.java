@@ -49,7 +49,7 @@ record ConnectionReport(
                 : proxy.credentials().password();
         return new ProxyFeedback(
                 answer.proxyUrl(),
-                exchange.toString(),
+                ProxyAnswers.wireId(exchange),
                 type.id(),
                 failure == null,
                 latency == null ? null : latency.toMillis(),

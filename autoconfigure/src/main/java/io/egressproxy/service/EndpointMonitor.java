@@ -54,10 +54,10 @@ final class EndpointMonitor implements AutoCloseable {
 
     private Mono<Void> check(Endpoint endpoint) {
         return connection
-                .client()
+                .healthClient()
                 .get()
                 .uri(endpoint.resolve(settings.path()))
-                .headers(connection::authenticate)
+                .headers(headers -> connection.authenticate(headers, connection.credentials()))
                 .exchangeToMono(response -> ServiceConnection.discard(response)
                         .thenReturn(response.statusCode().value()))
                 .timeout(settings.timeout())

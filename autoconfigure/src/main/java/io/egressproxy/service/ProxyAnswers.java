@@ -21,10 +21,12 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -48,9 +50,12 @@ public final class ProxyAnswers implements AutoCloseable {
     private static final Duration PAUSE_WHILE_LEFT_ALONE = Duration.ofSeconds(1);
     private static final String THE_SERVICE = ProxyServiceException.THE_SERVICE;
     private static final String KNOWN_TO_BE_DOWN = "is known to be down";
+    private static final String LATE = "did not answer within fallback-after";
     private static final String BACKING_OFF = "has just failed, and is asked again later";
     private static final int LONGEST_CALL_FACTOR = 3;
     private static final int MOST_REMEMBERED = 10_000;
+    private static final int MOST_EXCLUDED = 10;
+    private static final int MOST_REQUESTS_OF_ONE_USE = 16;
 
     private final ProxySettings settings;
     private final ExternalServiceSettings service;
@@ -65,22 +70,56 @@ public final class ProxyAnswers implements AutoCloseable {
     private final DoubleSupplier random;
     private final IdGenerator correlationIds = new AlternativeJdkIdGenerator();
     private final Map<ExchangeId, String> ownRegions;
-    private final Map<AnswerKey, Mono<Answer>> flights = new ConcurrentHashMap<>();
+    private final Map<AnswerKey, Flight> flights = new ConcurrentHashMap<>();
     private final Map<AnswerKey, BackOff> backOffs = new ConcurrentHashMap<>();
-    private final Map<AnswerKey, Failure> failures = new ConcurrentHashMap<>();
+    private final Map<AnswerKey, Failures> failures = new ConcurrentHashMap<>();
     private final List<Consumer<ProxyUrl>> outListeners = new CopyOnWriteArrayList<>();
     private final Disposable.Composite tasks = Disposables.composite();
+    private final AtomicInteger requestsOfOneUse = new AtomicInteger();
     private volatile @Nullable Feedback feedback;
 
     /** Until when nobody asks for a key, and how often it has been asked for in vain. */
     private record BackOff(int attempts, long untilNanos) {}
 
-    /** A proxy that has failed, and when another one was last asked for because of that. */
-    private record Failure(Answer answer, long atNanos, long forcedAtNanos) {
+    /** An answer whose proxy has failed. */
+    private record Failed(Answer answer, long atNanos) {}
+
+    /**
+     * The proxies that have failed lately for a key, the last one first, and when another was last asked for because of that.
+     */
+    private record Failures(List<Failed> latestFirst, long forcedAtNanos) {
+        Answer latest() {
+            return latestFirst.get(0).answer();
+        }
+
+        boolean isOld(long nowNanos) {
+            return nowNanos - latestFirst.get(0).atNanos() >= FAILURE_REMEMBERED.toNanos();
+        }
+
         boolean mayForce(long nowNanos) {
             return nowNanos - forcedAtNanos >= BETWEEN_FORCED_REQUESTS.toNanos();
         }
+
+        Failures and(Failed next, long forcedAt) {
+            return new Failures(
+                    Stream.concat(Stream.of(next), latestFirst.stream().filter(failed -> !failed.answer()
+                                    .isSameProxy(next.answer())))
+                            .filter(failed -> next.atNanos() - failed.atNanos() < FAILURE_REMEMBERED.toNanos())
+                            .limit(MOST_EXCLUDED)
+                            .toList(),
+                    forcedAt);
+        }
+
+        /** Whether the proxy of an answer has failed since then. */
+        boolean hasFailedSince(Answer answer, long nanos) {
+            return latestFirst.stream()
+                    .anyMatch(failed ->
+                            failed.atNanos() - nanos >= 0 && failed.answer().isSameProxy(answer));
+        }
     }
+
+    /** A request that is under way. */
+    private record Flight(Mono<Answer> answer, long startNanos) {}
 
     /**
      * Answers.
@@ -151,7 +190,10 @@ public final class ProxyAnswers implements AutoCloseable {
         if (answer.age() == Age.EXPIRED) {
             return null;
         }
-        if (service.cache().refreshAhead() && !isBackingOff(key) && !client.isKnownToBeDown()) {
+        if (service.cache().refreshAhead()
+                && !flights.containsKey(key)
+                && !isBackingOff(key)
+                && !client.isKnownToBeDown()) {
             inBackground(flight(key));
         }
         return answer;
@@ -182,11 +224,21 @@ public final class ProxyAnswers implements AutoCloseable {
         if (client.isKnownToBeDown()) { // also while a request of before is still waiting
             return THE_SERVICE + KNOWN_TO_BE_DOWN;
         }
-        if (backOffs.isEmpty()) {
+        if (backOffs.isEmpty() && flights.isEmpty()) {
             return null;
         }
         AnswerKey key = key(target);
-        return isBackingOff(key) && !flights.containsKey(key) ? THE_SERVICE + BACKING_OFF : null;
+        Flight flight = flights.get(key);
+        if (flight != null) {
+            return isLate(flight) ? THE_SERVICE + LATE : null;
+        }
+        return isBackingOff(key) ? THE_SERVICE + BACKING_OFF : null;
+    }
+
+    /** Whether whoever began to wait for it has given up, so that nobody else need begin. */
+    private boolean isLate(Flight flight) {
+        return nanoTime.getAsLong() - flight.startNanos()
+                >= service.fallbackAfter().toNanos();
     }
 
     /**
@@ -200,12 +252,16 @@ public final class ProxyAnswers implements AutoCloseable {
         if (client.isKnownToBeDown()) { // also while a request of before is still waiting
             return Mono.error(() -> unavailable(KNOWN_TO_BE_DOWN));
         }
+        Flight underWay = flights.get(key);
+        long waited = underWay == null ? 0 : nanoTime.getAsLong() - underWay.startNanos();
+        Duration left = service.fallbackAfter().minusNanos(waited);
+        if (left.isNegative() || left.isZero()) {
+            return Mono.error(() -> new ProxyServiceException(Reason.TIMEOUT, LATE, null, null));
+        }
         return claimed(key)
-                .timeout(service.fallbackAfter(), scheduler)
+                .timeout(left, scheduler)
                 .onErrorMap(
-                        TimeoutException.class,
-                        late -> new ProxyServiceException(
-                                Reason.TIMEOUT, "did not answer within fallback-after", null, null));
+                        TimeoutException.class, late -> new ProxyServiceException(Reason.TIMEOUT, LATE, null, null));
     }
 
     private static ProxyServiceException unavailable(String why) {
@@ -214,7 +270,18 @@ public final class ProxyAnswers implements AutoCloseable {
 
     private Mono<Answer> claimed(AnswerKey key) {
         return Mono.defer(() -> flight(key))
-                .flatMap(answer -> answer.claim() ? Mono.just(answer) : claimed(key)); // somebody else was quicker
+                .flatMap(answer -> answer.claim() ? Mono.just(answer) : ofOneUse(key)); // somebody else was quicker
+    }
+
+    /** Where answers are for one connection each, not every connection can wait for its turn. */
+    private Mono<Answer> ofOneUse(AnswerKey key) {
+        if (requestsOfOneUse.incrementAndGet() > MOST_REQUESTS_OF_ONE_USE) {
+            requestsOfOneUse.decrementAndGet();
+            return claimed(key);
+        }
+        return request(key, nanoTime.getAsLong())
+                .doFinally(done -> requestsOfOneUse.decrementAndGet())
+                .flatMap(answer -> answer.claim() ? Mono.just(answer) : claimed(key));
     }
 
     /**
@@ -224,12 +291,8 @@ public final class ProxyAnswers implements AutoCloseable {
      * @return the answer, or null if none has failed lately
      */
     public @Nullable Answer failed(ProxyTarget target) {
-        Failure failure = failures.get(key(target));
-        return failure == null || isOld(failure) ? null : failure.answer();
-    }
-
-    private boolean isOld(Failure failure) {
-        return nanoTime.getAsLong() - failure.atNanos() >= FAILURE_REMEMBERED.toNanos();
+        Failures known = failures.get(key(target));
+        return known == null || known.isOld(nanoTime.getAsLong()) ? null : known.latest();
     }
 
     /**
@@ -243,14 +306,19 @@ public final class ProxyAnswers implements AutoCloseable {
     public void failed(ProxyTarget target, Answer answer) {
         AnswerKey key = key(target);
         long now = nanoTime.getAsLong();
-        Failure before = failures.get(key);
+        Failures before = failures.get(key);
         if (before == null && failures.size() >= MOST_REMEMBERED) {
-            failures.values().removeIf(this::isOld);
+            failures.values().removeIf(known -> known.isOld(now));
         }
         boolean remember = before != null || failures.size() < MOST_REMEMBERED;
         boolean force = before == null || before.mayForce(now);
         if (remember) {
-            failures.put(key, new Failure(answer, now, before == null || force ? now : before.forcedAtNanos()));
+            Failed next = new Failed(answer, now);
+            failures.put(
+                    key,
+                    before == null
+                            ? new Failures(List.of(next), now)
+                            : before.and(next, force ? now : before.forcedAtNanos()));
         }
         out(answer); // it failed, whoever else was told to use it
         if (force && remember) {
@@ -393,17 +461,22 @@ public final class ProxyAnswers implements AutoCloseable {
 
     /** The request for a key that is under way, or a new one. */
     private Mono<Answer> flight(AnswerKey key) {
-        Mono<Answer> underWay = flights.get(key);
+        Flight underWay = flights.get(key);
         if (underWay != null) {
-            return underWay;
+            return underWay.answer();
         }
         if (isBackingOff(key)) {
             return Mono.error(unavailable(BACKING_OFF));
         }
-        return flights.computeIfAbsent(key, wanted -> request(key)
-                .doOnTerminate(() -> flights.remove(key)) // before anybody hears of it, and asks again
-                .doOnCancel(() -> flights.remove(key))
-                .cache());
+        return flights.computeIfAbsent(key, wanted -> {
+                    long startNanos = nanoTime.getAsLong();
+                    Mono<Answer> answer = request(key, startNanos)
+                            .doOnTerminate(() -> flights.remove(key)) // before anybody hears of it, and asks again
+                            .doOnCancel(() -> flights.remove(key))
+                            .cache();
+                    return new Flight(answer, startNanos);
+                })
+                .answer();
     }
 
     private boolean isBackingOff(AnswerKey key) {
@@ -411,7 +484,7 @@ public final class ProxyAnswers implements AutoCloseable {
         return backOff != null && nanoTime.getAsLong() - backOff.untilNanos() < 0;
     }
 
-    private Mono<Answer> request(AnswerKey key) {
+    private Mono<Answer> request(AnswerKey key, long startNanos) {
         return Mono.defer(() -> {
             Answer kept = store.get(key);
             if (kept != null && kept.age() == Age.FRESH) {
@@ -426,11 +499,12 @@ public final class ProxyAnswers implements AutoCloseable {
             }
             String correlationId = correlationIds.generateId().toString();
             Call call = new Call();
-            return Mono.defer(() -> client.request(wire(key), correlationId))
+            return answer(key, correlationId)
+                    .flatMap(answer -> hasFailedSince(key, answer, startNanos)
+                            // the proxy failed while the request was on its way, which could not know of it
+                            ? answer(key, correlationId)
+                            : Mono.just(answer))
                     .timeout(longestCall, scheduler)
-                    .switchIfEmpty(Mono.error(() -> WebProxyServiceClient.invalid("answered with nothing")))
-                    .flatMap(response ->
-                            Mono.fromCallable(() -> validator.validated(response, correlationId, nanoTime.getAsLong())))
                     .onErrorMap(ProxyAnswers::explained)
                     .doOnNext(answer -> {
                         call.succeeded();
@@ -443,6 +517,18 @@ public final class ProxyAnswers implements AutoCloseable {
                     })
                     .doOnCancel(call::cancelled);
         });
+    }
+
+    private Mono<Answer> answer(AnswerKey key, String correlationId) {
+        return Mono.defer(() -> client.request(wire(key), correlationId))
+                .switchIfEmpty(Mono.error(() -> WebProxyServiceClient.invalid("answered with nothing")))
+                .flatMap(response ->
+                        Mono.fromCallable(() -> validator.validated(response, correlationId, nanoTime.getAsLong())));
+    }
+
+    private boolean hasFailedSince(AnswerKey key, Answer answer, long nanos) {
+        Failures known = failures.get(key);
+        return known != null && known.hasFailedSince(answer, nanos);
     }
 
     /** A client of the application's own may fail in any way; its messages may hold anything. */
@@ -516,7 +602,12 @@ public final class ProxyAnswers implements AutoCloseable {
         if (!reason.isWorthAnotherEndpoint()) {
             backOff(key, new BackOff(0, nanoTime.getAsLong() + PAUSE_AFTER_REJECTION.toNanos()));
         } else if (attempts >= service.retry().maxAttempts()) {
-            backOffs.remove(key); // the next connection asks again
+            Duration asked = failure instanceof ProxyServiceException known ? known.retryAfter() : null;
+            if (asked == null) {
+                backOffs.remove(key); // the next connection asks again
+            } else {
+                backOff(key, new BackOff(0, nanoTime.getAsLong() + asked.toNanos()));
+            }
         } else {
             long pause = pause(attempts, failure);
             if (backOff(key, new BackOff(attempts, nanoTime.getAsLong() + pause))) {
@@ -556,20 +647,30 @@ public final class ProxyAnswers implements AutoCloseable {
         return asked == null ? jittered : Math.max(jittered, asked.toNanos());
     }
 
+    /** What the service calls an exchange; connections that belong to none are served by what it has for {@code default}. */
+    static String wireId(ExchangeId exchange) {
+        return (exchange.equals(ExchangeId.UNMATCHED) ? ExchangeId.DEFAULT : exchange).toString();
+    }
+
     private ProxyRequest wire(AnswerKey key) {
         ExchangeSettings own = settings.exchanges().get(key.exchange());
         Map<String, Object> metadata = new LinkedHashMap<>(own == null ? Map.of() : own.metadata());
-        Failure failure = failures.get(key);
-        if (failure != null && !isOld(failure) && failure.answer().proxyId() != null) {
-            List<Object> excluded = new ArrayList<>();
+        Failures known = failures.get(key);
+        List<Object> excluded = new ArrayList<>();
+        if (known != null && !known.isOld(nanoTime.getAsLong())) {
+            known.latestFirst().stream()
+                    .map(failed -> failed.answer().proxyId())
+                    .filter(Objects::nonNull)
+                    .forEach(excluded::add);
+        }
+        if (!excluded.isEmpty()) {
             if (metadata.get(ProxyRequest.EXCLUDE) instanceof Collection<?> configured) {
                 excluded.addAll(configured);
             }
-            excluded.add(failure.answer().proxyId());
             metadata.put(ProxyRequest.EXCLUDE, excluded);
         }
         String region = key.region().isEmpty() ? null : key.region();
-        return new ProxyRequest(key.exchange().toString(), key.type().id(), region, clientId, metadata);
+        return new ProxyRequest(wireId(key.exchange()), key.type().id(), region, clientId, metadata);
     }
 
     @Override

@@ -38,9 +38,10 @@ public final class ServiceConnection implements AutoCloseable {
 
     private static final int MOST_CONNECTIONS = 16;
     private static final int MOST_WAITING = 1_000;
+    private static final int MOST_CONNECT_MILLIS = 1_000; // a name may have other addresses
     private static final Duration CONNECTION_LIFE = Duration.ofSeconds(30); // so that names are resolved again
 
-    private record Built(@Nullable SslContext tls, WebClient client) {}
+    private record Built(@Nullable SslContext tls, WebClient client, WebClient healthClient) {}
 
     private final ExternalServiceSettings settings;
     private final LoopResources loops;
@@ -48,6 +49,7 @@ public final class ServiceConnection implements AutoCloseable {
     private final Supplier<AuthCredentials> credentials;
     private final ObservationRegistry observations;
     private final ConnectionProvider connections;
+    private final ConnectionProvider healthConnections;
     private final DnsAddressResolverGroup names;
     private volatile @Nullable Built built;
     private volatile AuthCredentials current;
@@ -91,12 +93,8 @@ public final class ServiceConnection implements AutoCloseable {
             ObservationRegistry observations,
             Duration life,
             DnsServerAddressStreamProvider nameServers) {
-        this.connections = ConnectionProvider.builder("proxy-service")
-                .maxConnections(MOST_CONNECTIONS)
-                .pendingAcquireMaxCount(MOST_WAITING)
-                .maxIdleTime(life)
-                .maxLifeTime(life)
-                .build();
+        this.connections = connections("proxy-service", MOST_CONNECTIONS, life);
+        this.healthConnections = connections("proxy-service-health", 1, life);
         this.names = NameResolverProvider.builder()
                 .cacheMaxTimeToLive(life)
                 .dnsAddressResolverGroupProvider(
@@ -112,23 +110,34 @@ public final class ServiceConnection implements AutoCloseable {
     }
 
     WebClient client() {
+        return built().client();
+    }
+
+    /** With connections of its own: requests that wait for each other say nothing about the service's health. */
+    WebClient healthClient() {
+        return built().healthClient();
+    }
+
+    private Built built() {
         SslContext context = tls.get();
         Built present = built;
         if (present == null || present.tls() != context) {
-            present = new Built(context, build(context));
+            present = new Built(context, build(context, connections), build(context, healthConnections));
             built = present;
         }
-        return present.client();
+        return present;
     }
 
-    private WebClient build(@Nullable SslContext context) {
-        HttpClient http = HttpClient.create(connections)
+    private WebClient build(@Nullable SslContext context, ConnectionProvider provider) {
+        HttpClient http = HttpClient.create(provider)
                 .runOn(loops)
                 .resolver(names)
                 .noProxy()
                 .followRedirect(false)
                 .compress(true)
-                .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, settings.timeoutSeconds() * 1_000);
+                .option(
+                        ChannelOption.CONNECT_TIMEOUT_MILLIS,
+                        Math.min(settings.timeoutSeconds() * 1_000, MOST_CONNECT_MILLIS));
         if (context != null) {
             http = http.secure(spec -> spec.sslContext(context));
         }
@@ -139,8 +148,21 @@ public final class ServiceConnection implements AutoCloseable {
                 .build();
     }
 
-    void authenticate(HttpHeaders headers) {
-        AuthCredentials present = current;
+    private static ConnectionProvider connections(String name, int most, Duration life) {
+        return ConnectionProvider.builder(name)
+                .maxConnections(most)
+                .pendingAcquireMaxCount(MOST_WAITING)
+                .maxIdleTime(life)
+                .maxLifeTime(life)
+                .build();
+    }
+
+    /** The credentials to send now. */
+    AuthCredentials credentials() {
+        return current;
+    }
+
+    void authenticate(HttpHeaders headers, AuthCredentials present) {
         switch (settings.authMethod()) {
             case BEARER_TOKEN -> {
                 if (present.token() != null) {
@@ -165,28 +187,36 @@ public final class ServiceConnection implements AutoCloseable {
                 .then();
     }
 
-    /** Whether the credentials are others now. They may stand in files, which no event loop should wait for. */
-    Mono<Boolean> credentialsReadAgain() {
-        return Mono.fromCallable(this::haveCredentialsChanged).subscribeOn(Schedulers.boundedElastic());
+    /**
+     * Whether others are to be sent now than those that were rejected; if need be, they are read again. They may stand in files, which
+     * no event loop should wait for.
+     *
+     * @param rejected what the service did not accept
+     */
+    Mono<Boolean> areCredentialsOthers(AuthCredentials rejected) {
+        return !current.equals(rejected) // somebody else was quicker
+                ? Mono.just(true)
+                : Mono.fromCallable(() -> {
+                            readCredentialsAgain();
+                            return !current.equals(rejected);
+                        })
+                        .subscribeOn(Schedulers.boundedElastic());
     }
 
-    private boolean haveCredentialsChanged() {
-        AuthCredentials next;
+    private void readCredentialsAgain() {
         try {
-            next = credentials.get();
+            current = credentials.get();
         } catch (RuntimeException unreadable) { // half-written, perhaps: those of before stay
             log.warn(
                     "The proxy service's credentials cannot be read again: {}",
                     unreadable.getClass().getSimpleName());
-            return false;
         }
-        boolean changed = !next.equals(current);
-        current = next;
-        return changed;
     }
 
     @Override
     public void close() {
-        connections.disposeLater().doFinally(done -> names.close()).subscribe();
+        Mono.when(connections.disposeLater(), healthConnections.disposeLater())
+                .doFinally(done -> names.close())
+                .subscribe();
     }
 }

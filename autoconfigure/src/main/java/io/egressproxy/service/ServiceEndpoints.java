@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
 
 /**
  * Where the service is, and which endpoint is asked first: the one that answered last, and to begin with one that depends on the
@@ -20,7 +22,11 @@ final class ServiceEndpoints {
     static final class Endpoint {
         private final URI url;
         private volatile long downUntilNanos;
-        private volatile boolean down;
+        private volatile boolean down; // by its health checks
+        private volatile long avoidedUntilNanos;
+        private volatile boolean avoided; // by requests: one that fails may be an accident
+        private volatile long leftAloneUntilNanos;
+        private volatile boolean leftAlone; // as it asked for itself
 
         private Endpoint(URI url) {
             this.url = url;
@@ -40,6 +46,18 @@ final class ServiceEndpoints {
             return down && nowNanos - downUntilNanos < 0;
         }
 
+        boolean isAvoided(long nowNanos) {
+            return avoided && nowNanos - avoidedUntilNanos < 0;
+        }
+
+        boolean isLeftAlone(long nowNanos) {
+            return leftAlone && nowNanos - leftAloneUntilNanos < 0;
+        }
+
+        boolean isUnavailable(long nowNanos) {
+            return isDown(nowNanos) || isLeftAlone(nowNanos);
+        }
+
         @Override
         public String toString() {
             return url.toString();
@@ -48,17 +66,27 @@ final class ServiceEndpoints {
 
     private final LongSupplier nanoTime;
     private final int preference;
+    private final Sinks.Empty<Void> known = Sinks.empty();
+    private volatile boolean isKnown;
+    private volatile int preferred;
     private volatile List<Endpoint> endpoints = List.of();
     private volatile @Nullable Endpoint lastGood;
 
     ServiceEndpoints(Collection<URI> urls, String clientId, LongSupplier nanoTime) {
         this.nanoTime = nanoTime;
         this.preference = clientId.hashCode();
-        replace(urls);
+        if (!urls.isEmpty()) {
+            replace(urls, urls.size());
+        }
     }
 
-    /** The endpoints are these from now on; what is known of those that stay is kept. */
-    synchronized void replace(Collection<URI> urls) {
+    /**
+     * The endpoints are these from now on; what is known of those that stay is kept.
+     *
+     * @param urls in their order
+     * @param best how many of them, from the first on, are to be preferred, each by its share of the clients
+     */
+    synchronized void replace(Collection<URI> urls, int best) {
         Map<URI, Endpoint> known = new LinkedHashMap<>();
         endpoints.forEach(endpoint -> known.put(endpoint.url(), endpoint));
         List<Endpoint> next = urls.stream()
@@ -70,29 +98,41 @@ final class ServiceEndpoints {
             lastGood = null;
         }
         endpoints = next;
+        preferred = Math.max(1, Math.min(best, next.size()));
+        lookedUp();
+    }
+
+    /** Somebody has looked for endpoints, whether there are any or not. */
+    void lookedUp() {
+        isKnown = true;
+        known.tryEmitEmpty();
+    }
+
+    /** Completes when there are endpoints, or it is known that there are none. */
+    Mono<Void> known() {
+        return isKnown ? Mono.empty() : known.asMono();
     }
 
     List<Endpoint> all() {
         return endpoints;
     }
 
-    /** All endpoints in the order in which they are to be asked. */
+    /** The endpoints in the order in which they are to be asked, without those that want to be left alone. */
     List<Endpoint> inOrder() {
         List<Endpoint> all = endpoints;
-        if (all.size() < 2) {
-            return all;
-        }
         Endpoint good = lastGood;
         int first = good == null ? -1 : all.indexOf(good);
         if (first < 0) {
-            first = Math.floorMod(preference, all.size());
+            first = Math.floorMod(preference, preferred);
         }
         long now = nanoTime.getAsLong();
         List<Endpoint> up = new ArrayList<>(all.size());
         List<Endpoint> down = new ArrayList<>();
         for (int i = 0; i < all.size(); i++) {
             Endpoint endpoint = all.get((first + i) % all.size());
-            (endpoint.isDown(now) ? down : up).add(endpoint);
+            if (!endpoint.isLeftAlone(now)) {
+                (endpoint.isDown(now) || endpoint.isAvoided(now) ? down : up).add(endpoint);
+            }
         }
         up.addAll(down);
         return up;
@@ -101,6 +141,8 @@ final class ServiceEndpoints {
     /** An endpoint has given a usable answer. */
     void answered(Endpoint endpoint) {
         endpoint.down = false;
+        endpoint.avoided = false;
+        endpoint.leftAlone = false;
         lastGood = endpoint;
     }
 
@@ -109,19 +151,32 @@ final class ServiceEndpoints {
         endpoint.down = false;
     }
 
-    /** An endpoint had better not be asked for a while, if there is another. */
+    /** A request to an endpoint has failed: others had better be asked first for a while. */
+    void avoid(Endpoint endpoint, Duration time) {
+        endpoint.avoidedUntilNanos = nanoTime.getAsLong() + time.toNanos();
+        endpoint.avoided = true;
+    }
+
+    /** An endpoint wants to be left alone, and is, however healthy it may seem. */
+    void leaveAlone(Endpoint endpoint, Duration time) {
+        endpoint.leftAloneUntilNanos = nanoTime.getAsLong() + time.toNanos();
+        endpoint.leftAlone = true;
+    }
+
+    /** An endpoint cannot be reached: it does not answer its health checks. */
     void down(Endpoint endpoint, Duration time) {
         endpoint.downUntilNanos = nanoTime.getAsLong() + time.toNanos();
         endpoint.down = true;
     }
 
-    /** Whether every endpoint is down; also true if there is none. */
-    boolean areAllDown() {
+    /** Whether no endpoint may be asked; also true if there is none, but not before somebody has looked. */
+    boolean areAllUnavailable() {
         for (Endpoint endpoint : endpoints) {
-            if (!endpoint.down || !endpoint.isDown(nanoTime.getAsLong())) { // one that is up costs no look at the clock
+            // one that is up costs no look at the clock
+            if (!(endpoint.down || endpoint.leftAlone) || !endpoint.isUnavailable(nanoTime.getAsLong())) {
                 return false;
             }
         }
-        return true;
+        return isKnown;
     }
 }

@@ -89,6 +89,7 @@ final class SrvDiscovery implements AutoCloseable {
                                     name,
                                     failure.getClass().getSimpleName(),
                                     endpoints.all().size());
+                            endpoints.lookedUp();
                             return Mono.empty();
                         }),
                         1)
@@ -144,8 +145,16 @@ final class SrvDiscovery implements AutoCloseable {
         if (!all.equals(known) && !all.isEmpty()) {
             log.info("The proxy service's endpoints are now {} (SRV record {})", all, name);
             known = all;
-            endpoints.replace(all);
+            int best = found.stream().mapToInt(Found::priority).min().orElse(0);
+            endpoints.replace(
+                    all,
+                    configured.isEmpty()
+                            ? (int) found.stream()
+                                    .filter(one -> one.priority() == best)
+                                    .count()
+                            : configured.size());
         }
+        endpoints.lookedUp();
     }
 
     @Override

@@ -4,6 +4,7 @@ import io.egressproxy.RetryAfter;
 import io.egressproxy.service.ProxyServiceException.Reason;
 import io.egressproxy.service.ServiceEndpoints.Endpoint;
 import io.egressproxy.settings.ExternalServiceSettings;
+import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -288,9 +289,10 @@ final class WebFeedback {
         Endpoint endpoint = order.get(index);
         boolean last = index + 1 == order.size();
         boolean gzip = !noGzip.holds();
+        AuthCredentials sent = connection.credentials();
         return Mono.fromCallable(() -> json.encode(body.apply(ExternalServiceSettings.isConfidential(endpoint.url()))))
                 .subscribeOn(encoding)
-                .flatMap(bytes -> post(endpoint, path, correlationId, bytes, gzip))
+                .flatMap(bytes -> post(endpoint, path, correlationId, sent, bytes, gzip))
                 .flatMap(answered -> {
                     if (answered.status() == 415 && gzip) {
                         if (noGzip.remember()) {
@@ -300,7 +302,7 @@ final class WebFeedback {
                     }
                     if ((answered.status() == 401 || answered.status() == 403) && firstCredentials) {
                         return connection
-                                .credentialsReadAgain()
+                                .areCredentialsOthers(sent)
                                 .flatMap(changed -> changed
                                         ? post(order, index, path, correlationId, body, false)
                                         : Mono.just(answered));
@@ -316,7 +318,13 @@ final class WebFeedback {
                                 : post(order, index + 1, path, correlationId, body, firstCredentials));
     }
 
-    private Mono<Answered> post(Endpoint endpoint, String path, String correlationId, byte[] bytes, boolean gzip) {
+    private Mono<Answered> post(
+            Endpoint endpoint,
+            String path,
+            String correlationId,
+            AuthCredentials credentials,
+            byte[] bytes,
+            boolean gzip) {
         boolean compress =
                 gzip && bytes.length > settings.feedback().compressAbove().toBytes();
         byte[] sent = compress ? JsonBytes.gzip(bytes) : bytes;
@@ -325,7 +333,7 @@ final class WebFeedback {
                 .post()
                 .uri(endpoint.resolve(path))
                 .headers(headers -> {
-                    connection.authenticate(headers);
+                    connection.authenticate(headers, credentials);
                     headers.setContentType(MediaType.APPLICATION_JSON);
                     headers.setAccept(List.of(MediaType.APPLICATION_JSON));
                     if (!correlationId.isEmpty()) {

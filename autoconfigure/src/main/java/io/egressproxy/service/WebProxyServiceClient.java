@@ -5,6 +5,7 @@ import io.egressproxy.RetryAfter;
 import io.egressproxy.service.ProxyServiceException.Reason;
 import io.egressproxy.service.ServiceEndpoints.Endpoint;
 import io.egressproxy.settings.ExternalServiceSettings;
+import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
 import io.netty.handler.timeout.ReadTimeoutException;
 import java.io.IOException;
 import java.net.UnknownHostException;
@@ -34,7 +35,7 @@ final class WebProxyServiceClient implements ProxyServiceClient {
     private static final Logger log = LoggerFactory.getLogger(WebProxyServiceClient.class);
     private static final String REQUEST_PATH = "/api/v1/proxy/request";
     static final String CORRELATION_ID = "X-Correlation-ID";
-    private static final Duration DOWN_AFTER_FAILURE = Duration.ofSeconds(5);
+    private static final Duration AVOIDED_AFTER_FAILURE = Duration.ofSeconds(5);
     private static final Duration SHORTEST_ATTEMPT = Duration.ofMillis(200);
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(60);
     private static final Duration LONGEST_PAUSE = Duration.ofMinutes(10);
@@ -70,7 +71,7 @@ final class WebProxyServiceClient implements ProxyServiceClient {
 
     @Override
     public boolean isKnownToBeDown() {
-        return isPaused() || endpoints.areAllDown();
+        return isPaused() || endpoints.areAllUnavailable();
     }
 
     private boolean isPaused() {
@@ -89,26 +90,30 @@ final class WebProxyServiceClient implements ProxyServiceClient {
 
     @Override
     public Mono<ProxyResponse> request(ProxyRequest request, String correlationId) {
-        return Mono.defer(() -> {
+        return endpoints.known().then(Mono.defer(() -> {
             if (isPaused()) {
                 return Mono.error(
                         new ProxyServiceException(Reason.UNAUTHORIZED, "has rejected our credentials", null, null));
             }
             List<Endpoint> order = endpoints.inOrder();
             if (order.isEmpty()) {
-                return Mono.error(new ProxyServiceException(Reason.UNREACHABLE, "has no endpoint", null, null));
+                return Mono.error(
+                        new ProxyServiceException(Reason.UNREACHABLE, "has no endpoint that may be asked", null, null));
             }
             Mono<ProxyResponse> asked = ask(order, 0, request, correlationId, true);
-            return paused ? connection.credentialsReadAgain().then(asked) : asked;
-        });
+            return paused
+                    ? connection.areCredentialsOthers(connection.credentials()).then(asked)
+                    : asked;
+        }));
     }
 
     private Mono<ProxyResponse> ask(
-            List<Endpoint> order, int index, ProxyRequest request, String correlationId, boolean firstCredentials) {
+            List<Endpoint> order, int index, ProxyRequest request, String correlationId, boolean firstTime) {
         Endpoint endpoint = order.get(index);
+        AuthCredentials sent = connection.credentials();
         long startNanos = nanoTime.getAsLong();
         boolean last = index + 1 == order.size();
-        return call(endpoint, request, correlationId, attemptTimeout(order.size() - index))
+        return call(endpoint, request, correlationId, sent, attemptTimeout(order.size() - index))
                 .doOnNext(answer -> {
                     asked(endpoint, "success", correlationId, startNanos);
                     endpoints.answered(endpoint);
@@ -119,12 +124,15 @@ final class WebProxyServiceClient implements ProxyServiceClient {
                     asked(endpoint, failure.reason().id(), correlationId, startNanos);
                     log.debug("{} [{}]: {}: {}", request, correlationId, endpoint, failure.getMessage());
                     if (failure.reason() == Reason.UNAUTHORIZED) {
-                        return rejected(failure, order, index, request, correlationId, firstCredentials);
+                        return rejected(failure, sent, order, index, request, correlationId, firstTime);
                     }
                     avoid(endpoint, failure);
+                    if (firstTime && order.size() == 1 && failure.reason() == Reason.UNREACHABLE) {
+                        return ask(order, index, request, correlationId, false); // it may have been an accident
+                    }
                     return last || !failure.reason().isWorthAnotherEndpoint()
                             ? Mono.error(failure)
-                            : ask(order, index + 1, request, correlationId, firstCredentials);
+                            : ask(order, index + 1, request, correlationId, firstTime);
                 });
     }
 
@@ -135,19 +143,22 @@ final class WebProxyServiceClient implements ProxyServiceClient {
 
     private Mono<ProxyResponse> rejected(
             ProxyServiceException failure,
+            AuthCredentials sent,
             List<Endpoint> order,
             int index,
             ProxyRequest request,
             String correlationId,
-            boolean firstCredentials) {
-        Mono<Boolean> others = firstCredentials ? connection.credentialsReadAgain() : Mono.just(false);
-        return others.flatMap(changed -> {
-            if (changed) {
-                return ask(order, index, request, correlationId, false);
-            }
-            pause();
-            return Mono.error(failure);
-        });
+            boolean firstTime) {
+        return connection
+                .areCredentialsOthers(sent)
+                .map(changed -> changed && firstTime)
+                .flatMap(changed -> {
+                    if (changed) {
+                        return ask(order, index, request, correlationId, false);
+                    }
+                    pause();
+                    return Mono.error(failure);
+                });
     }
 
     /** What is left of the time that a caller waits is shared, so that an endpoint that hangs does not use it up. */
@@ -164,10 +175,10 @@ final class WebProxyServiceClient implements ProxyServiceClient {
     private void avoid(Endpoint endpoint, ProxyServiceException failure) {
         Duration retryAfter = failure.retryAfter();
         switch (failure.reason()) {
-            case UNREACHABLE, TIMEOUT, TLS -> endpoints.down(endpoint, DOWN_AFTER_FAILURE);
+            case UNREACHABLE, TIMEOUT, TLS -> endpoints.avoid(endpoint, AVOIDED_AFTER_FAILURE);
             case THROTTLED, SERVER_ERROR -> {
                 if (retryAfter != null) {
-                    endpoints.down(endpoint, retryAfter);
+                    endpoints.leaveAlone(endpoint, retryAfter);
                 }
             }
             default -> {
@@ -178,6 +189,9 @@ final class WebProxyServiceClient implements ProxyServiceClient {
 
     private void pause() {
         synchronized (pauseLock) {
+            if (isPaused()) {
+                return; // by another request that had been under way as well
+            }
             Duration pause = FIRST_PAUSE.multipliedBy(1L << Math.min(pauses++, 10));
             Duration limited = pause.compareTo(LONGEST_PAUSE) < 0 ? pause : LONGEST_PAUSE;
             pausedUntilNanos = nanoTime.getAsLong() + limited.toNanos();
@@ -198,12 +212,17 @@ final class WebProxyServiceClient implements ProxyServiceClient {
         }
     }
 
-    private Mono<ProxyResponse> call(Endpoint endpoint, ProxyRequest request, String correlationId, Duration timeout) {
+    private Mono<ProxyResponse> call(
+            Endpoint endpoint,
+            ProxyRequest request,
+            String correlationId,
+            AuthCredentials credentials,
+            Duration timeout) {
         return connection
                 .client()
                 .post()
                 .uri(endpoint.resolve(REQUEST_PATH))
-                .headers(connection::authenticate)
+                .headers(headers -> connection.authenticate(headers, credentials))
                 .header(CORRELATION_ID, correlationId)
                 .contentType(MediaType.APPLICATION_JSON)
                 .accept(MediaType.APPLICATION_JSON)
@@ -263,6 +282,9 @@ final class WebProxyServiceClient implements ProxyServiceClient {
         }
         if (has(cause, DecodingException.class)) {
             return invalid("answered with JSON that is broken, or of another shape");
+        }
+        if (cause.getClass().getSimpleName().startsWith("PoolAcquire")) { // of a package that is not for others
+            return new ProxyServiceException(Reason.TIMEOUT, "is asked more than it can answer", null, null);
         }
         if (has(cause, TimeoutException.class) || has(cause, ReadTimeoutException.class)) {
             return new ProxyServiceException(Reason.TIMEOUT, "did not answer in time", null, null);

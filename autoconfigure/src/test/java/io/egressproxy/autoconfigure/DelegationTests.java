@@ -2,6 +2,7 @@ package io.egressproxy.autoconfigure;
 
 import static com.github.tomakehurst.wiremock.client.WireMock.aResponse;
 import static com.github.tomakehurst.wiremock.client.WireMock.anyUrl;
+import static com.github.tomakehurst.wiremock.client.WireMock.equalTo;
 import static com.github.tomakehurst.wiremock.client.WireMock.get;
 import static com.github.tomakehurst.wiremock.client.WireMock.post;
 import static com.github.tomakehurst.wiremock.client.WireMock.postRequestedFor;
@@ -22,6 +23,8 @@ import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
 import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.service.Resilience4jServiceBreaker;
 import io.egressproxy.service.ServiceBreaker;
+import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.testkit.Faults;
 import io.egressproxy.testkit.FaultyProxy;
 import io.egressproxy.testkit.ProxyLab;
@@ -35,9 +38,12 @@ import io.github.resilience4j.springboot3.circuitbreaker.autoconfigure.CircuitBr
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
@@ -73,9 +79,14 @@ import org.springframework.cache.annotation.EnableCaching;
 import org.springframework.cache.caffeine.CaffeineCacheManager;
 import org.springframework.context.ApplicationContext;
 import org.springframework.context.ConfigurableApplicationContext;
+import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
+import org.springframework.core.env.ConfigurableEnvironment;
+import org.springframework.core.env.MapPropertySource;
+import org.springframework.core.env.StandardEnvironment;
 import org.springframework.http.HttpHeaders;
 import org.springframework.web.reactive.function.client.WebClient;
+import reactor.core.publisher.Flux;
 
 /** An application that asks a proxy service, with real proxies behind the answers and WireMock as the service. */
 @ExtendWith({ProxyLab.Extension.class, OutputCaptureExtension.class})
@@ -574,6 +585,93 @@ class DelegationTests {
             }
             assertThat(requests()).isEqualTo(3);
         }
+    }
+
+    @Configuration(proxyBeanMethods = false)
+    @ImportAutoConfiguration({ProxyServiceAutoConfiguration.class, EgressProxyAutoConfiguration.class})
+    static class BareApplication {}
+
+    @Test
+    void aTokenInAConfigTreeThatIsReplacedTakesEffectWithoutARestart(@TempDir Path secrets) throws IOException {
+        Path token = secrets.resolve("proxy.external-service.auth-credentials.token");
+        Files.writeString(token, "C4NARY-1");
+        try (ConfigurableApplicationContext context = new SpringApplicationBuilder(BareApplication.class)
+                .web(WebApplicationType.NONE)
+                .run(
+                        "--spring.config.import=configtree:" + secrets + "/",
+                        "--proxy.external-service.min-ttl-seconds=0",
+                        "--proxy.enabled=true",
+                        "--proxy.external-service.enabled=true",
+                        "--proxy.external-service.endpoints=http://127.0.0.1:" + servicePort)) {
+            ProxyInjector injector = context.getBean(ProxyInjector.class);
+            injector.decide("first", ConnectionType.HTTP).block(PATIENCE);
+            service.verify(
+                    postRequestedFor(urlEqualTo(REQUEST)).withHeader("Authorization", equalTo("Bearer C4NARY-1")));
+
+            answer(aResponse().withStatus(401));
+            service.stubFor(post(urlEqualTo(REQUEST))
+                    .withHeader("Authorization", equalTo("Bearer C4NARY-2"))
+                    .willReturn(aResponse()
+                            .withHeader("Content-Type", "application/json")
+                            .withBody(proxyAnswer(leased()))));
+            Files.writeString(token, "C4NARY-2");
+            List<ProxyDecision> decisions = Objects.requireNonNull(Flux.range(0, 6)
+                    .flatMap(i -> injector.decide("second" + i, ConnectionType.HTTP))
+                    .collectList()
+                    .block(PATIENCE));
+            assertThat(decisions)
+                    .as("all that were under way at once")
+                    .hasSize(6)
+                    .hasOnlyElementsOfType(ProxyDecision.UseProxy.class);
+        }
+    }
+
+    @Configuration(proxyBeanMethods = false)
+    static class OwnSettings {
+        @Bean
+        ProxySettings proxySettings(ConfigurableEnvironment environment) {
+            StandardEnvironment own = new StandardEnvironment();
+            own.getPropertySources()
+                    .addFirst(new MapPropertySource(
+                            "own",
+                            Map.of(
+                                    "proxy.enabled",
+                                    "true",
+                                    "proxy.external-service.enabled",
+                                    "true",
+                                    "proxy.external-service.auth-credentials.token",
+                                    "C4NARY-own",
+                                    "proxy.external-service.endpoints",
+                                    Objects.requireNonNull(
+                                            environment.getProperty("proxy.external-service.endpoints")))));
+            return ProxySettingsBinder.bind(own);
+        }
+    }
+
+    @Test
+    void settingsOfTheApplicationsOwnKeepTheirCredentialsWhenTheServiceRejectsThemOnce() {
+        answer(aResponse().withStatus(401));
+        application().withUserConfiguration(OwnSettings.class).run(context -> {
+            context.getBean(ProxyInjector.class)
+                    .decide("first", ConnectionType.HTTP)
+                    .block(PATIENCE);
+            service.verify(
+                    1, postRequestedFor(urlEqualTo(REQUEST)).withHeader("Authorization", equalTo("Bearer C4NARY-own")));
+            assertThat(requests()).isEqualTo(1);
+        });
+    }
+
+    @Test
+    void whatFailsForOneTargetOnlyIsNoReasonToGoDirectlyWhereTheServiceHasAProxy() {
+        try (FaultyProxy leased = FaultyProxy.with(Faults.connectAnswer("502 Bad Gateway"))) {
+            answer(proxyAnswer(leased.url("http"), "embedded_fallback")
+                    .replace("\"ttl_seconds\": 1", "\"ttl_seconds\": 300"));
+            application("proxy.default.http.direct=true").run(context -> {
+                assertThatThrownBy(() -> peer(context)).isNotNull();
+                assertThatThrownBy(() -> peer(context)).isNotNull();
+            });
+        }
+        assertThat(target.seen()).isEmpty();
     }
 
     @Test

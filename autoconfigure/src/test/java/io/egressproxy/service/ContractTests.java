@@ -118,8 +118,8 @@ class ContractTests {
     Stream<DynamicTest> everyExampleOfFeedbackIsWhatWeWouldSend() {
         return examples("/paths/~1api~1v1~1proxy~1feedback/post/requestBody/content/application~1json/examples")
                 .map(example -> DynamicTest.dynamicTest(example.toString(), () -> {
-                    JsonNode sent = json.readTree(
-                            json.writeValueAsString(json.treeToValue(example, ProxyFeedback.class)));
+                    JsonNode sent =
+                            json.readTree(json.writeValueAsString(json.treeToValue(example, ProxyFeedback.class)));
                     assertThat(sent).isEqualTo(example);
                     assertThat(violations("ProxyFeedback", example)).isEmpty();
                 }));

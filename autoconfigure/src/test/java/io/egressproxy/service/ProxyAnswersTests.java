@@ -3,7 +3,9 @@ package io.egressproxy.service;
 import static com.github.tomakehurst.wiremock.client.WireMock.aResponse;
 import static com.github.tomakehurst.wiremock.client.WireMock.equalToJson;
 import static com.github.tomakehurst.wiremock.client.WireMock.get;
+import static com.github.tomakehurst.wiremock.client.WireMock.getRequestedFor;
 import static com.github.tomakehurst.wiremock.client.WireMock.matching;
+import static com.github.tomakehurst.wiremock.client.WireMock.matchingJsonPath;
 import static com.github.tomakehurst.wiremock.client.WireMock.post;
 import static com.github.tomakehurst.wiremock.client.WireMock.postRequestedFor;
 import static com.github.tomakehurst.wiremock.client.WireMock.urlEqualTo;
@@ -21,6 +23,8 @@ import static org.awaitility.Awaitility.await;
 import com.github.tomakehurst.wiremock.WireMockServer;
 import com.github.tomakehurst.wiremock.client.ResponseDefinitionBuilder;
 import com.github.tomakehurst.wiremock.http.Fault;
+import com.github.tomakehurst.wiremock.stubbing.Scenario;
+import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
@@ -49,9 +53,12 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
@@ -60,6 +67,7 @@ import reactor.netty.http.HttpResources;
 /** What is asked, when, and what becomes of the answers; the service is WireMock, over real connections. */
 @Tag("FR-2")
 @Tag("TR-1")
+@ExtendWith(OutputCaptureExtension.class)
 class ProxyAnswersTests {
     private static final ProxyTarget BINANCE = target("binance");
 
@@ -641,6 +649,135 @@ class ProxyAnswersTests {
         ProxyAnswers none =
                 service.delegation("proxy.external-service.rollout-percent=0").answers();
         assertThat(none.serves(ExchangeId.of("binance"))).isFalse();
+    }
+
+    @Test
+    void severalRequestsWithRejectedCredentialsAreOnePause(CapturedOutput output) {
+        ServiceLab service = lab(1);
+        service.answer(aResponse().withStatus(401).withFixedDelay(100));
+        ServiceDelegation delegation = service.delegation();
+        Flux.range(0, 6)
+                .flatMap(i -> delegation.answers().ask(target("exchange" + i)).materialize())
+                .blockLast(PATIENCE);
+        assertThat(output.getOut()).containsOnlyOnce("rejects our credentials").contains("asked again in 60 s");
+    }
+
+    @Test
+    void aProxyThatFailedWhileItsRenewalWasUnderWayIsNotKeptAgain() {
+        ServiceLab service = lab(1);
+        String first =
+                "{\"proxy_url\": \"http://10.1.2.3:1\", \"ttl_seconds\": 2, \"metadata\": {\"proxy_id\": \"a\"}}";
+        service.answer(json(first));
+        ServiceDelegation delegation = service.delegation("proxy.external-service.min-ttl-seconds=0");
+        Answer answer = ask(delegation, BINANCE);
+        service.answer(json(first).withFixedDelay(500));
+        service.endpoint()
+                .stubFor(
+                        post(urlEqualTo(REQUEST))
+                                .withRequestBody(matchingJsonPath("$.metadata.exclude[?(@ == 'a')]"))
+                                .willReturn(
+                                        json(
+                                                "{\"proxy_url\": \"http://10.1.2.3:2\", \"ttl_seconds\": 300, \"metadata\": {\"proxy_id\": \"b\"}}")));
+        await().atMost(PATIENCE)
+                .until(
+                        () -> { // in use, so that it is renewed
+                            delegation.answers().cached(BINANCE);
+                            return service.requestsInAll() == 2;
+                        });
+        delegation.answers().failed(BINANCE, answer);
+        await().atMost(PATIENCE).until(() -> delegation.answers().cached(BINANCE) != null);
+        assertThat(Objects.requireNonNull(delegation.answers().cached(BINANCE)).proxyId())
+                .isEqualTo("b");
+    }
+
+    @Test
+    void allProxiesThatHaveFailedLatelyAreExcluded() {
+        ServiceLab service = lab(1);
+        ServiceDelegation delegation = service.delegation();
+        List<Answer> given = new ArrayList<>();
+        for (String id : List.of("a", "b", "c")) {
+            service.answer(json("{\"proxy_url\": \"http://10.1.2.3:%d\", \"metadata\": {\"proxy_id\": \"%s\"}}"
+                    .formatted(id.charAt(0) - 'a' + 1, id)));
+            // another key each time is asked at once; failures are of one key
+            given.add(
+                    Objects.requireNonNull(delegation.answers().ask(target(id)).block(PATIENCE)));
+        }
+        given.forEach(answer -> delegation.answers().failed(BINANCE, answer));
+        service.endpoint().resetRequests();
+        delegation.answers().ask(BINANCE).materialize().block(PATIENCE);
+        await().atMost(PATIENCE).untilAsserted(() -> assertThat(requests(service.endpoint()))
+                .anySatisfy(
+                        request -> assertThat(request.getBodyAsString()).contains("\"exclude\":[\"c\",\"b\",\"a\"]")));
+    }
+
+    @Test
+    void oneAccidentOfTheOnlyEndpointCostsARetry() {
+        ServiceLab service = lab(1);
+        service.answer(proxy("http://10.1.2.3:1"));
+        service.endpoint()
+                .stubFor(post(urlEqualTo(REQUEST))
+                        .inScenario("accident")
+                        .whenScenarioStateIs(Scenario.STARTED)
+                        .willReturn(aResponse().withFault(Fault.CONNECTION_RESET_BY_PEER))
+                        .willSetStateTo("over"));
+        ServiceDelegation delegation = service.delegation();
+        assertThat(ask(delegation, BINANCE).proxy()).isNotNull();
+        assertThat(ask(delegation, target("kraken")).proxy()).isNotNull();
+    }
+
+    @Test
+    void onlyTheFirstCallersWaitForARequestThatHangs() {
+        ServiceLab service = lab(1);
+        service.answer(proxy("http://10.1.2.3:1").withFixedDelay(60_000));
+        ServiceDelegation delegation = service.delegation("proxy.external-service.fallback-after=300ms");
+        assertThat(delegation.answers().ask(BINANCE).materialize().block(PATIENCE))
+                .satisfies(signal -> assertThat(signal.getThrowable()).isInstanceOf(ProxyServiceException.class));
+        assertThat(delegation.answers().unavailable(BINANCE)).contains("did not answer within fallback-after");
+        assertThat(delegation.answers().unavailable(target("another"))).isNull();
+    }
+
+    @Test
+    void retryAfterIsKeptToForAllKeysWhateverTheHealthChecksSay() {
+        ServiceLab service = lab(1);
+        service.answer(aResponse().withStatus(429).withHeader("Retry-After", "120"));
+        ServiceDelegation delegation = service.delegation(
+                "proxy.external-service.health-check.enabled=true",
+                "proxy.external-service.health-check.interval=100ms",
+                "proxy.external-service.health-check.timeout=100ms");
+        assertThat(failure(delegation).reason()).isEqualTo(Reason.THROTTLED);
+        int checks = checks(service);
+        await().atMost(PATIENCE).until(() -> checks(service) > checks + 2);
+        assertThat(delegation.answers().unavailable(target("another"))).isNotNull();
+        delegation.answers().ask(target("another")).materialize().block(PATIENCE);
+        assertThat(service.requestsInAll()).isEqualTo(1);
+    }
+
+    private static int checks(ServiceLab service) {
+        return service.endpoint()
+                .findAll(getRequestedFor(urlEqualTo("/health")))
+                .size();
+    }
+
+    @Test
+    void answersOfOneUseAreAskedForSeveralAtOnce() {
+        ServiceLab service = lab(1);
+        service.answer(json("{\"proxy_url\": \"http://10.1.2.3:1\", \"ttl_seconds\": 0}")
+                .withFixedDelay(50));
+        ServiceDelegation delegation = service.delegation(
+                "proxy.external-service.min-ttl-seconds=0", "proxy.external-service.fallback-after=5s");
+        List<Answer> answers = Objects.requireNonNull(Flux.range(0, 100)
+                .flatMap(i -> delegation.answers().ask(BINANCE), 100)
+                .collectList()
+                .block(PATIENCE));
+        assertThat(answers).hasSize(100).doesNotHaveDuplicates();
+    }
+
+    @Test
+    void connectionsWithoutAnExchangeAreServedByWhatTheServiceHasForTheDefault() {
+        ServiceLab service = lab(1);
+        service.answer(proxy("http://10.1.2.3:1"));
+        ask(service.delegation(), new ProxyTarget(ExchangeId.UNMATCHED, ConnectionType.HTTP, "example.org", 443));
+        assertThat(requests(service.endpoint()).get(0).getBodyAsString()).contains("\"exchange_id\":\"default\"");
     }
 
     @Test

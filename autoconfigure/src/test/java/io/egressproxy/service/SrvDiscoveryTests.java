@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
 import reactor.netty.http.HttpResources;
 
@@ -37,9 +38,15 @@ class SrvDiscoveryTests {
                             "proxy.external-service.discovery.refresh-interval=1s")
                     .externalService();
             ServiceEndpoints endpoints = new ServiceEndpoints(List.of(), "tests", System::nanoTime);
+            assertThat(endpoints.areAllUnavailable())
+                    .as("nobody has looked yet")
+                    .isFalse();
+            Mono<Void> known = endpoints.known();
             try (SrvDiscovery discovery = new SrvDiscovery(
                     settings, "_proxy._tcp.example.org", endpoints, HttpResources.get(), server.only())) {
                 discovery.start(Schedulers.parallel());
+                known.block(PATIENCE); // a request waits until then
+                assertThat(endpoints.all()).isNotEmpty();
                 await().atMost(PATIENCE).untilAsserted(() -> assertThat(urls(endpoints))
                         .containsExactly(
                                 "https://fixed.example.org",

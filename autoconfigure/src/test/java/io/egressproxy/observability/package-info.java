@@ -1,0 +1,4 @@
+@NullMarked
+package io.egressproxy.observability;
+
+import org.jspecify.annotations.NullMarked;
