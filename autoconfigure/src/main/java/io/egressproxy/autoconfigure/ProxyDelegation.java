@@ -20,17 +20,22 @@ import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.DisposableBean;
 import org.springframework.beans.factory.SmartInitializingSingleton;
+import org.springframework.context.SmartLifecycle;
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.util.ClassUtils;
 import reactor.netty.resources.LoopResources;
 
 /** The proxy service, if there is one: started and ended with the application. */
-final class ProxyDelegation implements SmartInitializingSingleton, DisposableBean {
+final class ProxyDelegation implements SmartInitializingSingleton, SmartLifecycle, DisposableBean {
+    /** Stopped after all that may still connect, and before the event loops (0), which the last reports need. */
+    private static final int PHASE = 1;
+
     private static final int RANDOM_LENGTH = 8;
     private static final List<String> JSON =
             List.of("com.fasterxml.jackson.databind.ObjectMapper", "tools.jackson.databind.ObjectMapper");
 
     private final @Nullable ServiceDelegation delegation;
+    private volatile boolean running;
 
     private ProxyDelegation(@Nullable ServiceDelegation delegation) {
         this.delegation = delegation;
@@ -110,6 +115,29 @@ final class ProxyDelegation implements SmartInitializingSingleton, DisposableBea
         if (delegation != null) {
             delegation.start();
         }
+    }
+
+    @Override
+    public void start() {
+        running = true;
+    }
+
+    @Override
+    public void stop() {
+        running = false;
+        if (delegation != null) {
+            delegation.sayGoodbye();
+        }
+    }
+
+    @Override
+    public boolean isRunning() {
+        return running;
+    }
+
+    @Override
+    public int getPhase() {
+        return PHASE;
     }
 
     @Override

@@ -119,6 +119,11 @@ public final class ServiceDelegation implements AutoCloseable {
                 .toList());
     }
 
+    /** Tells the service what it has not been told yet, for at most {@code feedback.shutdown-timeout}, and nothing from then on. */
+    public void sayGoodbye() {
+        feedback.close();
+    }
+
     @Override
     public void close() {
         if (discovery != null) {

@@ -36,6 +36,7 @@ final class WebFeedback {
     private static final FeedbackReply NO_REPLY = new FeedbackReply(null);
     private static final String NOT_SUPPORTED = "not_supported";
     private static final Duration REMEMBERED = Duration.ofMinutes(10);
+    private static final Duration REFUSAL_REMEMBERED = Duration.ofMinutes(1);
     private static final int SINGLE_AT_ONCE = 4;
 
     private final ExternalServiceSettings settings;
@@ -47,16 +48,19 @@ final class WebFeedback {
     private final Memory noFeedback;
     private final Memory noGzip;
     private final Memory noExtensions;
+    private final Memory refusesAll;
     private volatile boolean refusalLogged;
 
     /** Something that the service does not do, for a while. */
     private static final class Memory {
         private final LongSupplier nanoTime;
+        private final Duration remembered;
         private volatile boolean set;
         private volatile long untilNanos;
 
-        Memory(LongSupplier nanoTime) {
+        Memory(LongSupplier nanoTime, Duration remembered) {
             this.nanoTime = nanoTime;
+            this.remembered = remembered;
         }
 
         boolean holds() {
@@ -66,7 +70,7 @@ final class WebFeedback {
         /** Returns whether this is news. */
         boolean remember() {
             boolean news = !set;
-            untilNanos = nanoTime.getAsLong() + REMEMBERED.toNanos();
+            untilNanos = nanoTime.getAsLong() + remembered.toNanos();
             set = true;
             return news;
         }
@@ -106,10 +110,11 @@ final class WebFeedback {
         this.endpoints = endpoints;
         this.connection = connection;
         this.encoding = encoding;
-        this.noBatches = new Memory(nanoTime);
-        this.noFeedback = new Memory(nanoTime);
-        this.noGzip = new Memory(nanoTime);
-        this.noExtensions = new Memory(nanoTime);
+        this.noBatches = new Memory(nanoTime, REMEMBERED);
+        this.noFeedback = new Memory(nanoTime, REMEMBERED);
+        this.noGzip = new Memory(nanoTime, REMEMBERED);
+        this.noExtensions = new Memory(nanoTime, REMEMBERED);
+        this.refusesAll = new Memory(nanoTime, REFUSAL_REMEMBERED);
     }
 
     Mono<FeedbackResult> send(ProxyFeedbackBatch batch) {
@@ -118,7 +123,22 @@ final class WebFeedback {
             if (noFeedback.holds()) {
                 return Mono.just(FeedbackResult.dropped(count, NOT_SUPPORTED));
             }
-            return noBatches.holds() ? singly(batch) : whole(batch, new AtomicInteger());
+            if (refusesAll.holds()) {
+                return Mono.just(FeedbackResult.dropped(count, REJECTED));
+            }
+            return noBatches.holds()
+                    ? singly(batch)
+                    : whole(batch, new AtomicInteger()).doOnNext(result -> {
+                        if (count > 1
+                                && result.dropped().getOrDefault(REJECTED, 0)
+                                                + result.dropped().getOrDefault(TOO_LARGE, 0)
+                                        == count
+                                && refusesAll.remember()) {
+                            log.warn(
+                                    "The proxy service refuses all feedback; it is not told for {} s",
+                                    REFUSAL_REMEMBERED.toSeconds());
+                        }
+                    });
         });
     }
 
@@ -144,7 +164,8 @@ final class WebFeedback {
                         return halves(batch, TOO_LARGE, hopeless);
                     }
                     if (answered.isRejection()) {
-                        return plain
+                        boolean noOutcome = batch.reports().stream().noneMatch(ProxyFeedback::isOutcome);
+                        return plain || noOutcome
                                 ? halves(batch, REJECTED, hopeless)
                                 : plainly(batch.reports(), post(batch, true))
                                         .switchIfEmpty(Mono.defer(() -> halves(batch, REJECTED, hopeless)));

@@ -288,13 +288,32 @@ class FeedbackTests {
     }
 
     @Test
+    void aRejectedEventSaysNothingAboutTheFieldsThatTheServiceTakes() {
+        service.endpoint()
+                .stubFor(post(urlEqualTo(BATCH))
+                        .withRequestBody(matchingJsonPath("$.reports[?(@.event == 'connection_started')]"))
+                        .willReturn(aResponse().withStatus(400)));
+        ProxyAnswers answers = quick();
+        Answer answer = ask(answers);
+        answers.connectionStarted(BINANCE, answer);
+        awaitFeedback("dropped_rejected", 1);
+        answers.connectionTurnedOut(BINANCE, answer, REFUSED);
+        awaitFeedback("accepted", 1);
+        assertThat(reports().get(reports().size() - 1).has("age_ms")).isTrue();
+    }
+
+    @Test
     void aServiceThatRejectsEverythingIsNotAskedAboutEachReport() {
         batches(aResponse().withStatus(400));
         ProxyAnswers answers = quick();
         Answer answer = ask(answers);
         IntStream.range(0, 256).forEach(i -> answers.connectionTurnedOut(BINANCE, answer, SUCCEEDED));
         awaitFeedback("dropped_rejected", 256);
-        assertThat(requests(BATCH)).hasSizeLessThan(100);
+        int asked = requests(BATCH).size();
+        assertThat(asked).isLessThan(100);
+        IntStream.range(0, 256).forEach(i -> answers.connectionTurnedOut(BINANCE, answer, SUCCEEDED));
+        awaitFeedback("dropped_rejected", 512);
+        assertThat(requests(BATCH)).as("for a while it is not asked again").hasSize(asked);
     }
 
     @Test
