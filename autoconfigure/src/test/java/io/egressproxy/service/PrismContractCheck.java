@@ -1,7 +1,9 @@
 package io.egressproxy.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.entry;
 
+import io.egressproxy.Outcome;
 import io.egressproxy.ProxyUrl;
 import java.time.Duration;
 import java.util.Objects;
@@ -27,6 +29,14 @@ class PrismContractCheck {
             assertThat(answer.proxyId()).isEqualTo("proxy-123");
             assertThat(delegation.answers().cached(ServiceLab.target("binance")))
                     .isSameAs(answer);
+            delegation
+                    .answers()
+                    .connectionTurnedOut(
+                            ServiceLab.target("binance"), answer, new Outcome.Succeeded(Duration.ofMillis(45)));
+            delegation.close();
+            assertThat(lab.feedback)
+                    .as("reports that the mock server found to be in the contract")
+                    .containsOnly(entry("accepted", 1L));
         }
     }
 }

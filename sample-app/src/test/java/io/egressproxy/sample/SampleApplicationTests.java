@@ -301,6 +301,12 @@ class SampleApplicationTests {
                 .isEqualTo(true)
                 .jsonPath("$.given.leased")
                 .value(given -> assertThat((Integer) given).isPositive());
+        await().atMost(LIMIT).untilAsserted(() -> app.get()
+                .uri("/local-proxy-service")
+                .exchange()
+                .expectBody()
+                .jsonPath("$.reports['leased succeeded']")
+                .value(reports -> assertThat((Integer) reports).isPositive()));
         WebTestClient.bindToServer()
                 .baseUrl("http://127.0.0.1:" + SERVICE_PORT)
                 .build()

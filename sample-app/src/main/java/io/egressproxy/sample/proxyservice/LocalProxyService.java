@@ -1,6 +1,5 @@
 package io.egressproxy.sample.proxyservice;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -11,6 +10,9 @@ import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.concurrent.GlobalEventExecutor;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +20,7 @@ import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.UnaryOperator;
+import java.util.zip.GZIPInputStream;
 import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
@@ -140,16 +143,22 @@ final class LocalProxyService implements InitializingBean, DisposableBean {
         if (!("Bearer " + properties.token()).equals(request.requestHeaders().get(HttpHeaderNames.AUTHORIZATION))) {
             return problem(response, HttpResponseStatus.UNAUTHORIZED, "the token is another");
         }
-        return request.receive().aggregate().asString().defaultIfEmpty("").flatMap(body -> {
-            if (body.length() > LARGEST_BODY) {
-                return problem(response, HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "at most 1 MiB");
-            }
-            try {
-                return send(response, operation.apply(json.readTree(body)));
-            } catch (JsonProcessingException | IllegalArgumentException wrong) {
-                return problem(response, HttpResponseStatus.BAD_REQUEST, "this is not what the contract says");
-            }
-        });
+        boolean gzip = "gzip".equals(request.requestHeaders().get(HttpHeaderNames.CONTENT_ENCODING));
+        return request.receive()
+                .aggregate()
+                .asByteArray()
+                .defaultIfEmpty(new byte[0])
+                .flatMap(bytes -> {
+                    try (InputStream sent = new ByteArrayInputStream(bytes);
+                            InputStream body = gzip ? new GZIPInputStream(sent) : sent) {
+                        byte[] read = body.readNBytes(LARGEST_BODY + 1);
+                        return read.length > LARGEST_BODY
+                                ? problem(response, HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "at most 1 MiB")
+                                : send(response, operation.apply(json.readTree(read)));
+                    } catch (IOException | IllegalArgumentException wrong) {
+                        return problem(response, HttpResponseStatus.BAD_REQUEST, "this is not what the contract says");
+                    }
+                });
     }
 
     private JsonNode give(JsonNode request) {
