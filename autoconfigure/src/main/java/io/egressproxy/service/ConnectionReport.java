@@ -42,7 +42,7 @@ record ConnectionReport(
     }
 
     ProxyFeedback wire(String clientId, long nowNanos, Instant now) {
-        long ageMillis = Duration.ofNanos(nowNanos - atNanos).toMillis();
+        long ageMillis = Math.max(0, Duration.ofNanos(nowNanos - atNanos).toMillis());
         ProxyUrl proxy = answer.proxy();
         String password = proxy == null || proxy.credentials() == null
                 ? ""

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -131,11 +132,17 @@ final class Feedback implements AutoCloseable {
             @Nullable Duration latency,
             Outcome.@Nullable Failed failure) {
         if (closed) {
+            events.feedback("dropped_shutdown", 1);
             return;
         }
         if (!started.get() && started.compareAndSet(false, true)) {
             long interval = settings.urgentFlushInterval().toNanos();
-            scheduler.schedulePeriodically(this::tick, interval, interval, TimeUnit.NANOSECONDS);
+            try {
+                scheduler.schedulePeriodically(this::tick, interval, interval, TimeUnit.NANOSECONDS);
+            } catch (RejectedExecutionException closedMeanwhile) {
+                events.feedback("dropped_shutdown", 1);
+                return;
+            }
         }
         queue.offer(new ConnectionReport(
                 event, target.exchange(), target.type(), answer, latency, failure, nanoTime.getAsLong()));
@@ -248,9 +255,18 @@ final class Feedback implements AutoCloseable {
                 return null;
             }
             Instant time = Clock.systemUTC().instant();
-            List<ProxyFeedback> wire = reports.stream()
-                    .map(report -> report.wire(clientId, now, time))
-                    .toList();
+            long drainedAtNanos = nanoTime.getAsLong();
+            List<ProxyFeedback> wire = new ArrayList<>();
+            for (ConnectionReport report : reports) {
+                try {
+                    wire.add(report.wire(clientId, drainedAtNanos, time));
+                } catch (RuntimeException unspeakable) { // a lease of the application's own may be closed with anything
+                    dropped("failed", 1);
+                }
+            }
+            if (wire.isEmpty()) {
+                return null;
+            }
             return new Batch(
                     new ProxyFeedbackBatch(batchIds.generateId().toString(), clientId, wire),
                     0,
@@ -266,47 +282,60 @@ final class Feedback implements AutoCloseable {
             Disposable.Swap request = Disposables.swap();
             requests.add(request);
             request.update(Mono.defer(() -> client.feedback(batch.wire()))
-                    .onErrorResume(failure ->
-                            Mono.just(FeedbackResult.failed(batch.wire().reports(), explained(failure))))
+                    .timeout(settings.maxAge()) // requests have limits of their own; this is for a client that has none
+                    .switchIfEmpty(Mono.error(() -> new IllegalStateException("nothing")))
+                    .onErrorResume(failure -> Mono.just(FeedbackResult.failed(batch.wire(), explained(failure))))
                     .publishOn(scheduler)
-                    .subscribe(result -> {
-                        requests.remove(request);
-                        underWay--;
-                        reportsUnderWay -= count;
-                        sent(batch, result, Duration.ofNanos(nanoTime.getAsLong() - startNanos));
-                        flush();
-                    }));
+                    .subscribe(
+                            result -> {
+                                requests.remove(request);
+                                underWay--;
+                                reportsUnderWay -= count;
+                                sent(batch, result, Duration.ofNanos(nanoTime.getAsLong() - startNanos));
+                                flush();
+                            },
+                            failure -> log.debug("{} has not been told of", batch.wire(), failure)));
         }
 
         private void sent(Batch batch, FeedbackResult result, Duration took) {
-            if (result.accepted() > 0) {
-                events.feedback("accepted", result.accepted());
-            }
-            result.dropped().forEach(Feedback.this::dropped);
-            if (!result.invalidate().isEmpty()) {
-                invalidate.accept(result.invalidate());
-            }
             ProxyServiceException failure = result.failure();
             if (failure == null) {
                 breaker.succeeded(took);
                 pauses = 0;
-                return;
-            }
-            ProxyFeedbackBatch rest = new ProxyFeedbackBatch(batch.wire().batchId(), clientId, result.unsent());
-            log.debug("{}: {}", rest, failure.getMessage());
-            if (failure.reason() == Reason.UNAUTHORIZED) {
-                breaker.released();
-                pause();
-                again.addFirst(new Batch(rest, batch.tries(), batch.oldestNanos(), pausedUntilNanos));
-                return;
-            }
-            breaker.failed(took, failure);
-            int tries = batch.tries() + 1;
-            if (tries >= MOST_TRIES || closing) {
-                dropped("failed", rest.reports().size());
             } else {
-                again.add(new Batch(rest, tries, batch.oldestNanos(), nanoTime.getAsLong() + backOff(tries, failure)));
+                log.debug("{}: {}", batch.wire(), failure.getMessage());
+                comesAgain(batch, result.unsent(), failure, took);
             }
+            // last: what they cause is somebody else's
+            result.dropped().forEach(Feedback.this::dropped);
+            if (result.accepted() > 0) {
+                events.feedback("accepted", result.accepted());
+            }
+            if (!result.invalidate().isEmpty()) {
+                invalidate.accept(result.invalidate());
+            }
+        }
+
+        private void comesAgain(
+                Batch batch, List<ProxyFeedbackBatch> unsent, ProxyServiceException failure, Duration took) {
+            boolean rejected = failure.reason() == Reason.UNAUTHORIZED;
+            if (rejected) {
+                breaker.released();
+            } else {
+                breaker.failed(took, failure);
+            }
+            int tries = rejected ? batch.tries() : batch.tries() + 1;
+            if (closing || tries >= MOST_TRIES) {
+                dropped(
+                        closing ? "shutdown" : "failed",
+                        unsent.stream().mapToLong(part -> part.reports().size()).sum());
+                return;
+            }
+            if (rejected) {
+                pause();
+            }
+            long notBefore = rejected ? pausedUntilNanos : nanoTime.getAsLong() + backOff(tries, failure);
+            unsent.forEach(part -> again.add(new Batch(part, tries, batch.oldestNanos(), notBefore)));
         }
     }
 
@@ -352,14 +381,13 @@ final class Feedback implements AutoCloseable {
                 tick();
             });
             try {
-                if (!flushed.await(settings.shutdownTimeout().toNanos(), TimeUnit.NANOSECONDS)) {
-                    CountDownLatch said = new CountDownLatch(1);
-                    scheduler.schedule(() -> {
-                        lost();
-                        said.countDown();
-                    });
-                    said.await(1, TimeUnit.SECONDS);
-                }
+                flushed.await(settings.shutdownTimeout().toNanos(), TimeUnit.NANOSECONDS);
+                CountDownLatch said = new CountDownLatch(1);
+                scheduler.schedule(() -> {
+                    lost();
+                    said.countDown();
+                });
+                said.await(1, TimeUnit.SECONDS);
             } catch (InterruptedException interrupted) {
                 Thread.currentThread().interrupt();
             }
@@ -368,9 +396,17 @@ final class Feedback implements AutoCloseable {
         scheduler.dispose();
     }
 
+    /** The last word, whether or not a warning is due. */
     private void lost() {
-        int lost = urgent.held() + ordinary.held();
-        dropped("shutdown", lost);
-        log.warn("{} report(s) to the proxy service are lost, since it did not take them before the shutdown", lost);
+        dropped("shutdown", urgent.held() + ordinary.held());
+        dropped("overflow", queue.urgent().overflown() + queue.ordinary().overflown());
+        Long lost = droppedSinceWarning.remove("shutdown");
+        if (lost != null) {
+            log.warn(
+                    "{} report(s) to the proxy service are lost, since it did not take them before the shutdown", lost);
+        }
+        if (!droppedSinceWarning.isEmpty()) {
+            log.warn("Reports to the proxy service were dropped: {}", droppedSinceWarning);
+        }
     }
 }

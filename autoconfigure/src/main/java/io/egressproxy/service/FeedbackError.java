@@ -26,7 +26,7 @@ enum FeedbackError {
     LOCAL;
 
     private static final int LONGEST_DETAIL = 256;
-    private static final Pattern CONTROL = Pattern.compile("\\p{Cntrl}+");
+    private static final Pattern CONTROL = Pattern.compile("[\\p{Cc}\\p{Zl}\\p{Zp}]+");
     private static final Pattern USERINFO = Pattern.compile("//[^/\\s]*@");
 
     static FeedbackError of(Outcome.Failed failed) {

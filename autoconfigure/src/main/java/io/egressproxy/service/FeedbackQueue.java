@@ -5,8 +5,9 @@ import java.util.concurrent.atomic.LongAdder;
 import org.jctools.queues.MpscArrayQueue;
 
 /**
- * Reports that wait to be sent, in two lanes of the same length: failures, and all others. A failure never gives way to a success.
- * {@link #offer} is for any thread, and neither blocks nor waits; the rest is for one thread at a time.
+ * Reports that wait to be sent, in two lanes of the same length: failures, and all others. Failures may use both, so that successes are the first
+ * to find no room.
+ * {@link #offer} is for any thread and never blocks; the rest is for one thread at a time.
  */
 final class FeedbackQueue {
     private final Lane urgent;
@@ -19,14 +20,6 @@ final class FeedbackQueue {
 
         Lane(int capacity) {
             this.reports = new MpscArrayQueue<>(Math.max(2, capacity));
-        }
-
-        boolean offer(ConnectionReport report) {
-            boolean taken = reports.offer(report);
-            if (!taken) {
-                overflow.increment();
-            }
-            return taken;
         }
 
         int size() {
@@ -56,7 +49,11 @@ final class FeedbackQueue {
 
     /** Takes a report, or counts it as dropped if its lane is full. */
     boolean offer(ConnectionReport report) {
-        return (report.isUrgent() ? urgent : ordinary).offer(report);
+        boolean taken = (report.isUrgent() && urgent.reports.offer(report)) || ordinary.reports.offer(report);
+        if (!taken) {
+            (report.isUrgent() ? urgent : ordinary).overflow.increment();
+        }
+        return taken;
     }
 
     Lane urgent() {

@@ -10,14 +10,14 @@ import org.jspecify.annotations.Nullable;
  * @param accepted how many the service has taken
  * @param dropped how many it will never take, by reason: {@code rejected}, {@code too_large}, {@code not_supported}
  * @param invalidate its names of proxies whose answers are to be forgotten
- * @param unsent what may be sent again
+ * @param unsent what may be sent again, each batch or part of one under its own id
  * @param failure why it has not been taken; null if nothing is left
  */
 public record FeedbackResult(
         int accepted,
         Map<String, Integer> dropped,
         List<String> invalidate,
-        List<ProxyFeedback> unsent,
+        List<ProxyFeedbackBatch> unsent,
         @Nullable ProxyServiceException failure) {
 
     /** A result whose parts are copied. */
@@ -41,12 +41,12 @@ public record FeedbackResult(
     /**
      * No report was taken, and all may be sent again.
      *
-     * @param reports which
+     * @param batch which
      * @param failure why not
      * @return the result
      */
-    public static FeedbackResult failed(List<ProxyFeedback> reports, ProxyServiceException failure) {
-        return new FeedbackResult(0, Map.of(), List.of(), reports, failure);
+    public static FeedbackResult failed(ProxyFeedbackBatch batch, ProxyServiceException failure) {
+        return new FeedbackResult(0, Map.of(), List.of(), List.of(batch), failure);
     }
 
     static FeedbackResult dropped(int count, String reason) {

@@ -7,7 +7,9 @@ import io.egressproxy.settings.ExternalServiceSettings;
 import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -33,6 +35,7 @@ final class WebFeedback {
     private static final String TOO_LARGE = "too_large";
     private static final int TOO_LARGE_STATUS = 413;
     private static final int MOST_HOPELESS = 8;
+    private static final int MOST_REFUSED = 64;
     private static final FeedbackReply NO_REPLY = new FeedbackReply(null);
     private static final String NOT_SUPPORTED = "not_supported";
     private static final Duration REMEMBERED = Duration.ofMinutes(10);
@@ -49,7 +52,8 @@ final class WebFeedback {
     private final Memory noGzip;
     private final Memory noExtensions;
     private final Memory refusesAll;
-    private volatile boolean refusalLogged;
+    private final Set<Integer> refusalsLogged = ConcurrentHashMap.newKeySet();
+    private volatile boolean gzipIsTaken;
 
     /** Something that the service does not do, for a while. */
     private static final class Memory {
@@ -77,7 +81,7 @@ final class WebFeedback {
     }
 
     /** A status, and what came with it. */
-    private record Answered(int status, FeedbackReply reply, @Nullable Duration retryAfter) {
+    private record Answered(int status, FeedbackReply reply, @Nullable Duration retryAfter, boolean compressed) {
         boolean isSuccess() {
             return status / 100 == 2;
         }
@@ -91,7 +95,7 @@ final class WebFeedback {
         }
 
         boolean isWorthAnotherEndpoint() {
-            return status == 429 || (status >= 500 && status != 501);
+            return status == 429 || status >= 500 || isMissing();
         }
     }
 
@@ -111,7 +115,7 @@ final class WebFeedback {
         this.connection = connection;
         this.encoding = encoding;
         this.noBatches = new Memory(nanoTime, REMEMBERED);
-        this.noFeedback = new Memory(nanoTime, REMEMBERED);
+        this.noFeedback = new Memory(nanoTime, REFUSAL_REMEMBERED);
         this.noGzip = new Memory(nanoTime, REMEMBERED);
         this.noExtensions = new Memory(nanoTime, REMEMBERED);
         this.refusesAll = new Memory(nanoTime, REFUSAL_REMEMBERED);
@@ -126,33 +130,59 @@ final class WebFeedback {
             if (refusesAll.holds()) {
                 return Mono.just(FeedbackResult.dropped(count, REJECTED));
             }
-            return noBatches.holds()
-                    ? singly(batch)
-                    : whole(batch, new AtomicInteger()).doOnNext(result -> {
-                        if (count > 1
-                                && result.dropped().getOrDefault(REJECTED, 0)
-                                                + result.dropped().getOrDefault(TOO_LARGE, 0)
-                                        == count
-                                && refusesAll.remember()) {
-                            log.warn(
-                                    "The proxy service refuses all feedback; it is not told for {} s",
-                                    REFUSAL_REMEMBERED.toSeconds());
-                        }
-                    });
+            if (noBatches.holds()) {
+                return singly(batch);
+            }
+            Split split = new Split();
+            return whole(batch, split).doOnNext(result -> {
+                if (split.refused >= MOST_HOPELESS && result.accepted() == 0 && refusesAll.remember()) {
+                    log.warn(
+                            "The proxy service refuses all feedback; it is not told for {} s",
+                            REFUSAL_REMEMBERED.toSeconds());
+                }
+            });
         });
     }
 
-    /**
-     * One batch.
-     *
-     * @param hopeless how many single reports of it have been refused so far
-     */
-    private Mono<FeedbackResult> whole(ProxyFeedbackBatch batch, AtomicInteger hopeless) {
-        boolean plain = noExtensions.holds();
-        return post(batch, plain)
+    /** What is known while a batch is sent in parts, one after the other. */
+    private static final class Split {
+        private int refused;
+        private boolean accepted;
+
+        /** Whether it is no use to look for what is wrong with the rest. */
+        boolean isHopeless() {
+            return refused >= (accepted ? MOST_REFUSED : MOST_HOPELESS);
+        }
+    }
+
+    /** How much of a batch is sent. */
+    private enum Form {
+        ALL,
+        OUTCOMES,
+        OUTCOMES_OF_THE_SPECIFICATION;
+
+        List<ProxyFeedback> of(List<ProxyFeedback> reports) {
+            return this == ALL
+                    ? reports
+                    : reports.stream()
+                            .filter(ProxyFeedback::isOutcome)
+                            .map(report -> this == OUTCOMES ? report : report.plain())
+                            .toList();
+        }
+    }
+
+    private Mono<FeedbackResult> whole(ProxyFeedbackBatch batch, Split split) {
+        Form form = noExtensions.holds() ? Form.OUTCOMES_OF_THE_SPECIFICATION : Form.ALL;
+        List<ProxyFeedback> sent = form.of(batch.reports());
+        int left = batch.reports().size() - sent.size();
+        if (sent.isEmpty()) {
+            return Mono.just(FeedbackResult.dropped(left, NOT_SUPPORTED));
+        }
+        return post(batch, sent)
                 .flatMap(answered -> {
                     if (answered.isSuccess()) {
-                        return Mono.just(accepted(answered, batch.reports(), plain));
+                        split.accepted = true;
+                        return Mono.just(accepted(answered, sent.size(), left));
                     }
                     if (answered.isMissing()) {
                         if (noBatches.remember()) {
@@ -161,119 +191,157 @@ final class WebFeedback {
                         return singly(batch);
                     }
                     if (answered.status() == TOO_LARGE_STATUS) {
-                        return halves(batch, TOO_LARGE, hopeless);
+                        return halves(batch, TOO_LARGE, answered.status(), split);
                     }
                     if (answered.isRejection()) {
-                        boolean noOutcome = batch.reports().stream().noneMatch(ProxyFeedback::isOutcome);
-                        return plain || noOutcome
-                                ? halves(batch, REJECTED, hopeless)
-                                : plainly(batch.reports(), post(batch, true))
-                                        .switchIfEmpty(Mono.defer(() -> halves(batch, REJECTED, hopeless)));
+                        return form == Form.ALL
+                                ? withoutExtensions(batch, answered.status(), split)
+                                : halves(batch, REJECTED, answered.status(), split);
                     }
-                    return Mono.just(FeedbackResult.failed(batch.reports(), failure(answered)));
+                    return Mono.just(FeedbackResult.failed(batch, failure(answered)));
                 })
                 .onErrorResume(
-                        ProxyServiceException.class,
-                        failure -> Mono.just(FeedbackResult.failed(batch.reports(), failure)));
+                        ProxyServiceException.class, failure -> Mono.just(FeedbackResult.failed(batch, failure)));
     }
 
-    /** The same without what the specification does not have; empty if that is no better. */
-    private Mono<FeedbackResult> plainly(List<ProxyFeedback> reports, Mono<Answered> posted) {
-        return posted.filter(answered -> !answered.isRejection()).map(answered -> {
+    /**
+     * A batch that is refused, without what the specification does not have: first without its events, then without the other
+     * fields. Only if that makes the difference, the service does not take them.
+     */
+    private Mono<FeedbackResult> withoutExtensions(ProxyFeedbackBatch batch, int status, Split split) {
+        List<ProxyFeedback> outcomes = Form.OUTCOMES.of(batch.reports());
+        List<ProxyFeedback> events =
+                batch.reports().stream().filter(report -> !report.isOutcome()).toList();
+        Mono<FeedbackResult> parts = Mono.defer(() -> halves(batch, REJECTED, status, split));
+        if (outcomes.isEmpty()) {
+            return parts;
+        }
+        Mono<FeedbackResult> plainly = Mono.defer(
+                        () -> post(batch, Form.OUTCOMES_OF_THE_SPECIFICATION.of(batch.reports())))
+                .flatMap(answered -> {
+                    if (!answered.isSuccess()) {
+                        return answered.isRejection()
+                                ? parts
+                                : Mono.just(FeedbackResult.failed(batch, failure(answered)));
+                    }
+                    if (noExtensions.remember()) {
+                        log.info("The proxy service takes feedback with the fields of the specification only");
+                    }
+                    split.accepted = true;
+                    return Mono.just(accepted(answered, outcomes.size(), events.size()));
+                });
+        if (events.isEmpty()) {
+            return plainly;
+        }
+        return post(batch, outcomes).flatMap(answered -> {
             if (!answered.isSuccess()) {
-                return FeedbackResult.failed(reports, failure(answered));
+                return answered.isRejection() ? plainly : Mono.just(FeedbackResult.failed(batch, failure(answered)));
             }
-            if (noExtensions.remember()) {
-                log.info("The proxy service takes feedback with the fields of the specification only");
-            }
-            return accepted(answered, reports, true);
+            split.accepted = true; // so it was one of the events
+            return whole(part(batch, "events", events), split).map(accepted(answered, outcomes.size(), 0)::and);
         });
     }
 
     /** Both halves one after the other, down to what is refused by itself; not for long if that is everything. */
-    private Mono<FeedbackResult> halves(ProxyFeedbackBatch batch, String reason, AtomicInteger hopeless) {
+    private Mono<FeedbackResult> halves(ProxyFeedbackBatch batch, String reason, int status, Split split) {
         List<ProxyFeedback> reports = batch.reports();
         int count = reports.size();
-        if (count == 1 || hopeless.get() >= MOST_HOPELESS) {
-            hopeless.incrementAndGet();
-            return Mono.just(refused(reports, reason));
+        if (count == 1 || split.isHopeless()) {
+            split.refused++;
+            return Mono.just(refused(reports, reason, status));
         }
-        return whole(part(batch, 1, reports.subList(0, count / 2)), hopeless)
-                .flatMap(first -> whole(part(batch, 2, reports.subList(count / 2, count)), hopeless)
-                        .map(first::and));
+        ProxyFeedbackBatch second = part(batch, "2", reports.subList(count / 2, count));
+        return whole(part(batch, "1", reports.subList(0, count / 2)), split).flatMap(first -> {
+            ProxyServiceException failure = first.failure();
+            return (failure == null ? whole(second, split) : Mono.just(FeedbackResult.failed(second, failure)))
+                    .map(first::and);
+        });
     }
 
-    private static ProxyFeedbackBatch part(ProxyFeedbackBatch batch, int number, List<ProxyFeedback> reports) {
-        return new ProxyFeedbackBatch(batch.batchId() + "." + number, batch.clientId(), reports);
+    private static ProxyFeedbackBatch part(ProxyFeedbackBatch batch, String name, List<ProxyFeedback> reports) {
+        return new ProxyFeedbackBatch(batch.batchId() + "." + name, batch.clientId(), reports);
     }
 
-    private FeedbackResult refused(List<ProxyFeedback> reports, String reason) {
-        if (!refusalLogged) {
-            refusalLogged = true;
+    /** Its text is not shown: a service that quotes what it refuses would quote credentials. */
+    private FeedbackResult refused(List<ProxyFeedback> reports, String reason, int status) {
+        if (refusalsLogged.add(status)) {
             log.warn(
-                    "The proxy service refuses {} ({}); it is dropped, and so will be others like it without a word",
-                    reports.get(0),
-                    reason);
+                    "The proxy service answers {} to {}, which is dropped, and so will be others without a word",
+                    status,
+                    reports.get(0));
         }
         return FeedbackResult.dropped(reports.size(), reason);
     }
 
+    /** One by one, as in the specification, which knows no events. */
     private Mono<FeedbackResult> singly(ProxyFeedbackBatch batch) {
-        return Flux.fromIterable(batch.reports())
-                .flatMap(this::single, SINGLE_AT_ONCE)
-                .reduce(FeedbackResult.accepted(0, List.of()), FeedbackResult::and);
+        List<ProxyFeedback> outcomes = Form.OUTCOMES.of(batch.reports());
+        AtomicReference<@Nullable ProxyServiceException> trouble = new AtomicReference<>();
+        return Flux.fromIterable(outcomes)
+                .flatMap(
+                        report -> {
+                            ProxyFeedbackBatch alone =
+                                    new ProxyFeedbackBatch(batch.batchId(), batch.clientId(), List.of(report));
+                            ProxyServiceException known = trouble.get();
+                            return known != null // the others wait for better times
+                                    ? Mono.just(FeedbackResult.failed(alone, known))
+                                    : single(report, alone).doOnNext(result -> {
+                                        if (result.failure() != null) {
+                                            trouble.set(result.failure());
+                                        }
+                                    });
+                        },
+                        SINGLE_AT_ONCE)
+                .reduce(
+                        FeedbackResult.dropped(batch.reports().size() - outcomes.size(), NOT_SUPPORTED),
+                        FeedbackResult::and);
     }
 
-    private Mono<FeedbackResult> single(ProxyFeedback report) {
+    private Mono<FeedbackResult> single(ProxyFeedback report, ProxyFeedbackBatch alone) {
         boolean plain = noExtensions.holds();
-        List<ProxyFeedback> alone = List.of(report);
-        if (noFeedback.holds() || (plain && !report.isOutcome())) {
+        if (noFeedback.holds()) {
             return Mono.just(FeedbackResult.dropped(1, NOT_SUPPORTED));
         }
         return post(report, plain)
                 .flatMap(answered -> {
-                    if (answered.isSuccess()) {
-                        return Mono.just(accepted(answered, alone, plain));
+                    if (answered.isRejection() && !plain) {
+                        return post(report, true).map(again -> {
+                            if (again.isSuccess() && noExtensions.remember()) {
+                                log.info("The proxy service takes feedback with the fields of the specification only");
+                            }
+                            return single(again, alone);
+                        });
                     }
-                    if (answered.isMissing()) {
-                        if (noFeedback.remember()) {
-                            log.info(
-                                    "The proxy service takes no feedback; it is not told for {} min",
-                                    REMEMBERED.toMinutes());
-                        }
-                        return Mono.just(FeedbackResult.dropped(1, NOT_SUPPORTED));
-                    }
-                    if (answered.status() == TOO_LARGE_STATUS) {
-                        return Mono.just(refused(alone, TOO_LARGE));
-                    }
-                    if (answered.isRejection()) {
-                        return (plain || !report.isOutcome()
-                                        ? Mono.<FeedbackResult>empty()
-                                        : plainly(alone, post(report, true)))
-                                .switchIfEmpty(Mono.fromSupplier(() -> refused(alone, REJECTED)));
-                    }
-                    return Mono.just(FeedbackResult.failed(alone, failure(answered)));
+                    return Mono.just(single(answered, alone));
                 })
                 .onErrorResume(
                         ProxyServiceException.class, failure -> Mono.just(FeedbackResult.failed(alone, failure)));
     }
 
-    private static FeedbackResult accepted(Answered answered, List<ProxyFeedback> reports, boolean plain) {
-        int taken =
-                plain ? (int) reports.stream().filter(ProxyFeedback::isOutcome).count() : reports.size();
-        List<String> invalidate = answered.reply().invalidate();
-        return FeedbackResult.accepted(taken, invalidate == null ? List.of() : invalidate)
-                .and(FeedbackResult.dropped(reports.size() - taken, NOT_SUPPORTED));
+    private FeedbackResult single(Answered answered, ProxyFeedbackBatch alone) {
+        if (answered.isSuccess()) {
+            return accepted(answered, 1, 0);
+        }
+        if (answered.isMissing()) {
+            if (noFeedback.remember()) {
+                log.info(
+                        "The proxy service takes no feedback; it is not told for {} s", REFUSAL_REMEMBERED.toSeconds());
+            }
+            return FeedbackResult.dropped(1, NOT_SUPPORTED);
+        }
+        if (answered.status() == TOO_LARGE_STATUS || answered.isRejection()) {
+            return refused(alone.reports(), answered.isRejection() ? REJECTED : TOO_LARGE, answered.status());
+        }
+        return FeedbackResult.failed(alone, failure(answered));
     }
 
-    private Mono<Answered> post(ProxyFeedbackBatch batch, boolean plain) {
-        List<ProxyFeedback> reports = batch.reports().stream()
-                .filter(report -> !plain || report.isOutcome())
-                .map(report -> plain ? report.plain() : report)
-                .toList();
-        if (reports.isEmpty()) { // nothing that it would understand
-            return Mono.just(new Answered(200, NO_REPLY, null));
-        }
+    private static FeedbackResult accepted(Answered answered, int count, int notSupported) {
+        List<String> invalidate = answered.reply().invalidate();
+        return FeedbackResult.accepted(count, invalidate == null ? List.of() : invalidate)
+                .and(FeedbackResult.dropped(notSupported, NOT_SUPPORTED));
+    }
+
+    private Mono<Answered> post(ProxyFeedbackBatch batch, List<ProxyFeedback> reports) {
         return post(
                 BATCH,
                 batch.batchId(),
@@ -315,9 +383,15 @@ final class WebFeedback {
                 .subscribeOn(encoding)
                 .flatMap(bytes -> post(endpoint, path, correlationId, sent, bytes, gzip))
                 .flatMap(answered -> {
-                    if (answered.status() == 415 && gzip) {
+                    if (answered.compressed() && answered.isSuccess()) {
+                        gzipIsTaken = true;
+                    }
+                    // who does not know it at all takes it for broken JSON
+                    boolean unread = answered.status() == 415 || (answered.status() == 400 && !gzipIsTaken);
+                    if (answered.compressed() && unread) {
                         if (noGzip.remember()) {
-                            log.info("The proxy service takes no compressed feedback");
+                            log.info(
+                                    "The proxy service takes no compressed feedback, or may not; it is no longer compressed");
                         }
                         return post(order, index, path, correlationId, body, firstCredentials);
                     }
@@ -365,22 +439,23 @@ final class WebFeedback {
                     }
                 })
                 .bodyValue(sent)
-                .exchangeToMono(WebFeedback::read)
+                .exchangeToMono(response -> read(response, compress))
                 .timeout(Duration.ofSeconds(settings.timeoutSeconds()))
                 .onErrorMap(WebProxyServiceClient::explained);
     }
 
-    private static Mono<Answered> read(ClientResponse response) {
+    private static Mono<Answered> read(ClientResponse response, boolean compressed) {
         int status = response.statusCode().value();
         Duration retryAfter =
                 RetryAfter.parse(response.headers().asHttpHeaders().getFirst(HttpHeaders.RETRY_AFTER));
         if (!response.statusCode().is2xxSuccessful()) {
-            return ServiceConnection.discard(response).thenReturn(new Answered(status, NO_REPLY, retryAfter));
+            return ServiceConnection.discard(response)
+                    .thenReturn(new Answered(status, NO_REPLY, retryAfter, compressed));
         }
         return response.bodyToMono(FeedbackReply.class)
                 .onErrorResume(unreadable -> Mono.empty()) // it has been taken, whatever the service says about it
                 .defaultIfEmpty(NO_REPLY)
-                .map(reply -> new Answered(status, reply, null));
+                .map(reply -> new Answered(status, reply, null, compressed));
     }
 
     private static ProxyServiceException failure(Answered answered) {

@@ -238,9 +238,15 @@ final class SettingsValidator {
 
     private void feedback(String path, ExternalServiceSettings.Feedback feedback) {
         between(path + "queue-capacity", feedback.queueCapacity(), 1, 1_000_000);
-        between(path + "batch-size", feedback.batchSize(), 1, 10_000);
+        between(path + "batch-size", feedback.batchSize(), 1, 256);
         positive(path + "flush-interval", feedback.flushInterval());
         positive(path + "urgent-flush-interval", feedback.urgentFlushInterval());
+        check(
+                feedback.flushInterval().isNegative()
+                        || feedback.flushInterval().isZero()
+                        || feedback.urgentFlushInterval().compareTo(feedback.flushInterval()) <= 0,
+                path + "urgent-flush-interval",
+                "must not be longer than flush-interval");
         check(!feedback.compressAbove().isNegative(), path + "compress-above", "must not be negative, write 1KB");
         positive(path + "max-age", feedback.maxAge());
         check(!feedback.shutdownTimeout().isNegative(), path + "shutdown-timeout", "must not be negative, write 2s");

@@ -5,6 +5,8 @@ import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.egressproxy.Blame;
+import io.egressproxy.ConnectionStage;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.Outcome;
@@ -279,7 +281,7 @@ class FeedbackAcceptanceTests {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"hangs", "is down", "500", "404", "400", "413", "415", "401"})
+    @ValueSource(strings = {"hangs", "is down", "500", "404", "400", "413", "415", "401", "429"})
     void troubleWithFeedbackDoesNotReachConnections(String mode) {
         application("proxy.external-service.timeout-seconds=2").run(context -> {
             Seen seen = context.getBean(Seen.class);
@@ -287,13 +289,14 @@ class FeedbackAcceptanceTests {
                     context.getBean(ProxyDelegation.class).answers());
             ProxyTarget other = ProxyTarget.of(ExchangeId.of("other"), ConnectionType.HTTP);
             Answer answer = Objects.requireNonNull(answers.ask(other).block(PATIENCE));
+            Outcome failed = new Outcome.Failed(ConnectionStage.HANDSHAKE, Blame.AMBIGUOUS, "refused CONNECT with 502");
             Outcome succeeded = new Outcome.Succeeded(Duration.ofMillis(1));
             // 10 000 reports a second beside the connections that are measured
             Disposable reports = Flux.interval(Duration.ofMillis(10))
                     .onBackpressureDrop()
                     .subscribe(tick -> {
                         for (int i = 0; i < 100; i++) {
-                            answers.connectionTurnedOut(other, answer, succeeded);
+                            answers.connectionTurnedOut(other, answer, i % 10 == 0 ? failed : succeeded);
                         }
                     });
             List<Long> before;

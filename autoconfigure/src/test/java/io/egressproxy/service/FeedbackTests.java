@@ -30,9 +30,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Queue;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
@@ -230,11 +233,12 @@ class FeedbackTests {
         ProxyAnswers answers = quick();
         Answer answer = ask(answers);
         connection(answers, answer, SUCCEEDED);
-        awaitFeedback("accepted", 3);
+        awaitFeedback("accepted", 1);
+        awaitFeedback("dropped_not_supported", 2); // the specification knows no events: they would read as successes
         connection(answers, answer, REFUSED);
-        awaitFeedback("accepted", 6);
+        awaitFeedback("accepted", 2);
         assertThat(requests(BATCH)).hasSize(1);
-        assertThat(requests(ONE)).hasSize(6).allSatisfy(request -> assertThat(
+        assertThat(requests(ONE)).hasSize(2).allSatisfy(request -> assertThat(
                         request.header("X-Correlation-ID").firstValue())
                 .isEqualTo(answer.correlationId()));
     }
@@ -253,8 +257,9 @@ class FeedbackTests {
         awaitFeedback("dropped_not_supported", 2);
         connection(answers, answer, SUCCEEDED);
         awaitFeedback("accepted", 2);
-        JsonNode last = body(requests(BATCH).get(2)).path("reports");
-        assertThat(requests(BATCH)).hasSize(3);
+        // all; without events; without the other fields; and that at once
+        assertThat(requests(BATCH)).hasSize(4);
+        JsonNode last = body(requests(BATCH).get(3)).path("reports");
         assertThat(last).hasSize(1);
         assertThat(last.get(0).fieldNames())
                 .toIterable()
@@ -284,7 +289,104 @@ class FeedbackTests {
         awaitFeedback("dropped_rejected", 1);
         answers.connectionTurnedOut(BINANCE, answer, new Outcome.Succeeded(Duration.ofMillis(13)));
         awaitFeedback("dropped_rejected", 2);
-        assertThat(output.getOut().split("The proxy service refuses", -1)).hasSize(2);
+        assertThat(output.getOut().split("The proxy service answers 400 to ProxyFeedback", -1))
+                .hasSize(2);
+    }
+
+    @Test
+    void aRejectedEventAmongOutcomesIsDroppedAloneAndSaysNothingAboutTheFields() {
+        service.endpoint()
+                .stubFor(post(urlEqualTo(BATCH))
+                        .withRequestBody(matchingJsonPath("$.reports[?(@.event == 'connection_started')]"))
+                        .willReturn(aResponse().withStatus(400)));
+        ProxyAnswers answers = quick();
+        Answer answer = ask(answers);
+        connection(answers, answer, SUCCEEDED);
+        awaitFeedback("accepted", 2);
+        awaitFeedback("dropped_rejected", 1);
+        assertThat(service.feedback).doesNotContainKey("dropped_not_supported");
+    }
+
+    @Test
+    void manyRejectedReportsCostNoneOfTheOthers() {
+        service.endpoint()
+                .stubFor(post(urlEqualTo(BATCH))
+                        .withRequestBody(matchingJsonPath("$.reports[?(@.latency_ms == 13)]"))
+                        .willReturn(aResponse().withStatus(422)));
+        ProxyAnswers answers = quick();
+        Answer answer = ask(answers);
+        IntStream.range(0, 250)
+                .forEach(i -> answers.connectionTurnedOut(
+                        BINANCE, answer, new Outcome.Succeeded(Duration.ofMillis(i % 10 == 0 ? 13 : 14))));
+        awaitFeedback("accepted", 225);
+        awaitFeedback("dropped_rejected", 25);
+        answers.connectionTurnedOut(BINANCE, answer, SUCCEEDED);
+        awaitFeedback("accepted", 226);
+    }
+
+    @Test
+    void aPartThatComesAgainComesUnderItsOwnIdWithTheSameReports() {
+        service.endpoint()
+                .stubFor(post(urlEqualTo(BATCH))
+                        .withRequestBody(matchingJsonPath("$.reports[4]"))
+                        .willReturn(aResponse().withStatus(413)));
+        service.endpoint()
+                .stubFor(post(urlEqualTo(BATCH))
+                        .withRequestBody(matchingJsonPath("$.reports[0][?(@.latency_ms == 4)]"))
+                        .inScenario("part")
+                        .whenScenarioStateIs(Scenario.STARTED)
+                        .willReturn(aResponse().withStatus(503))
+                        .willSetStateTo("back"));
+        ProxyAnswers answers = quick();
+        Answer answer = ask(answers);
+        IntStream.range(0, 8)
+                .forEach(
+                        i -> answers.connectionTurnedOut(BINANCE, answer, new Outcome.Succeeded(Duration.ofMillis(i))));
+        awaitFeedback("accepted", 8);
+        Map<String, Set<String>> contents = requests(BATCH).stream()
+                .map(this::body)
+                .collect(Collectors.groupingBy(
+                        batch -> batch.path("batch_id").asText(),
+                        Collectors.mapping(
+                                batch -> batch.path("reports")
+                                        .findValuesAsText("latency_ms")
+                                        .toString(),
+                                Collectors.toSet())));
+        assertThat(contents.values()).as("what each id stood for: %s", contents).allSatisfy(one -> assertThat(one)
+                .hasSize(1));
+    }
+
+    @Test
+    void oneByOneTheFirstTroubleEndsIt() {
+        batches(aResponse().withStatus(404));
+        singles(aResponse().withStatus(401));
+        ProxyAnswers answers = quick();
+        Answer answer = ask(answers);
+        IntStream.range(0, 200).forEach(i -> answers.connectionTurnedOut(BINANCE, answer, SUCCEEDED));
+        await().atMost(PATIENCE).until(() -> !requests(ONE).isEmpty());
+        await().during(Duration.ofMillis(500))
+                .atMost(PATIENCE)
+                .until(() -> requests(ONE).size() <= 8);
+    }
+
+    @Test
+    void rejectedCredentialsAtTheShutdownAreNoReasonToInsist(CapturedOutput output) {
+        batches(aResponse().withStatus(401));
+        ServiceDelegation delegation = service.delegation();
+        delegation.answers().connectionTurnedOut(BINANCE, ask(delegation.answers()), REFUSED);
+        delegation.close();
+        assertThat(requests(BATCH)).hasSizeLessThan(3);
+        assertThat(service.feedback).containsOnlyKeys("dropped_shutdown");
+        assertThat(output).contains("1 report(s) to the proxy service are lost");
+    }
+
+    @Test
+    void whatComesAfterTheShutdownIsCounted() {
+        ServiceDelegation delegation = service.delegation();
+        Answer answer = ask(delegation.answers());
+        delegation.sayGoodbye();
+        delegation.answers().connectionClosed(BINANCE, answer);
+        assertThat(service.feedback).containsEntry("dropped_shutdown", 1L);
     }
 
     @Test
@@ -449,7 +551,7 @@ class FeedbackTests {
     void whatTheServiceDoesNotTakeAtTheShutdownIsCountedAsLost(CapturedOutput output) {
         batches(json("{}").withFixedDelay(60_000));
         ServiceDelegation delegation = service.delegation(
-                "proxy.external-service.feedback.urgent-flush-interval=1h",
+                "proxy.external-service.feedback.urgent-flush-interval=5s",
                 "proxy.external-service.feedback.shutdown-timeout=200ms");
         Answer answer = ask(delegation.answers());
         IntStream.range(0, 10).forEach(i -> connection(delegation.answers(), answer, REFUSED));
@@ -523,6 +625,9 @@ class FeedbackTests {
                 told.add(batch);
                 if (told.size() == 1) {
                     throw new IllegalStateException("C4NARY");
+                }
+                if (told.size() == 2) {
+                    return Mono.empty();
                 }
                 return Mono.just(FeedbackResult.accepted(batch.reports().size(), List.of()));
             }
