@@ -5,6 +5,7 @@ import io.egressproxy.HealthCheck;
 import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyInjector;
 import io.egressproxy.ProxySelectionStrategy;
+import io.egressproxy.actuate.ProxyHealth;
 import io.egressproxy.netty.ClientRoutes;
 import io.egressproxy.netty.NettyHealthChecks;
 import io.egressproxy.netty.NettyProxyInjector;
@@ -23,6 +24,7 @@ import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.ssl.SslBundles;
 import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Conditional;
 import org.springframework.context.annotation.Lazy;
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.http.client.ReactorResourceFactory;
@@ -110,6 +112,12 @@ public final class EgressProxyAutoConfiguration {
     @ConditionalOnMissingBean
     ProxySslContexts proxySslContexts(ProxySettings settings, ObjectProvider<SslBundles> bundles) {
         return SslBundleContexts.verified(settings, bundles.getIfAvailable());
+    }
+
+    @Bean
+    @Conditional(OnProxyEnabledCondition.class)
+    ProxyHealth proxyHealth(ProxyRouter router, ProxyDelegation delegation) {
+        return new ProxyHealth(router.pools(), delegation.delegation());
     }
 
     @Bean

@@ -106,6 +106,11 @@ final class ProxyDelegation implements SmartInitializingSingleton, SmartLifecycl
     }
 
     @Nullable
+    ServiceDelegation delegation() {
+        return delegation;
+    }
+
+    @Nullable
     ProxyAnswers answers() {
         return delegation == null ? null : delegation.answers();
     }

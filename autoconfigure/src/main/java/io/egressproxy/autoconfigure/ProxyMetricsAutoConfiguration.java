@@ -1,8 +1,16 @@
 package io.egressproxy.autoconfigure;
 
 import io.egressproxy.observability.ProxyMetrics;
+import io.egressproxy.observability.ProxyPoolMetrics;
+import io.egressproxy.pool.ProxyPool.MemberState;
+import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.settings.ProxySettings;
 import io.micrometer.core.instrument.MeterRegistry;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.IntSupplier;
+import java.util.stream.Collectors;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
@@ -23,5 +31,17 @@ public final class ProxyMetricsAutoConfiguration {
     @ConditionalOnMissingBean
     ProxyMetrics proxyMetrics(ProxySettings settings) {
         return new ProxyMetrics(settings.exchanges().keySet());
+    }
+
+    @Bean
+    @ConditionalOnMissingBean
+    ProxyPoolMetrics proxyPoolMetrics(ProxyRouter router) {
+        Map<String, Map<String, IntSupplier>> pools = new LinkedHashMap<>();
+        router.pools()
+                .forEach(pool -> pools.put(
+                        pool.name(),
+                        Arrays.stream(MemberState.values())
+                                .collect(Collectors.toMap(MemberState::id, state -> () -> pool.count(state)))));
+        return new ProxyPoolMetrics(pools);
     }
 }

@@ -128,6 +128,21 @@ final class PooledProxy {
         return breaker.state() != ProxyBreaker.State.CLOSED && !spare;
     }
 
+    /** What is known of it, in one word. */
+    ProxyPool.MemberState state() {
+        if (down) {
+            return ProxyPool.MemberState.DOWN;
+        }
+        if (breaker.state() == ProxyBreaker.State.CLOSED) {
+            return ProxyPool.MemberState.UP;
+        }
+        return spare ? ProxyPool.MemberState.SPARE : ProxyPool.MemberState.EJECTED;
+    }
+
+    int activeConnections() {
+        return active;
+    }
+
     /** Whether connections may take it. */
     boolean isUsable() {
         return !down && breaker.state() == ProxyBreaker.State.CLOSED;

@@ -14,6 +14,7 @@ import io.egressproxy.settings.ProxyEntry;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
@@ -112,6 +113,36 @@ public final class ProxyPool {
             return text;
         }
     }
+
+    /** What is known of a proxy. */
+    public enum MemberState {
+        /** Connections take it. */
+        UP,
+        /** Its failures leave it out for a while. */
+        EJECTED,
+        /** It fails, and is taken only when nothing else is left: no more of the pool may be left out. */
+        SPARE,
+        /** Its health checks hold it down. */
+        DOWN;
+
+        /**
+         * The name used in metrics and health details.
+         *
+         * @return for example {@code up}
+         */
+        public String id() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /**
+     * A proxy at one moment.
+     *
+     * @param proxy the proxy
+     * @param state what is known of it
+     * @param activeConnections how many connections it has
+     */
+    public record Member(ProxyUrl proxy, MemberState state, int activeConnections) {}
 
     /** What a connection gets: a use of a proxy, or the reason why it gets none. */
     public sealed interface Grant {
@@ -295,6 +326,31 @@ public final class ProxyPool {
      */
     public List<ProxyUrl> proxies() {
         return proxies.stream().map(PooledProxy::url).toList();
+    }
+
+    /**
+     * What is known of the proxies now.
+     *
+     * @return in the order written
+     */
+    public List<Member> states() {
+        return proxies.stream()
+                .map(proxy -> new Member(proxy.url(), proxy.state(), proxy.activeConnections()))
+                .toList();
+    }
+
+    /**
+     * How many proxies are in a state.
+     *
+     * @param state the state
+     * @return their number now
+     */
+    public int count(MemberState state) {
+        int count = 0;
+        for (PooledProxy proxy : proxies) {
+            count += proxy.state() == state ? 1 : 0;
+        }
+        return count;
     }
 
     /**

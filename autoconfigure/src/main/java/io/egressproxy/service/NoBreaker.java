@@ -5,6 +5,11 @@ import java.time.Duration;
 /** For {@code circuit-breaker-enabled: false}: the service is asked whatever has happened before. */
 final class NoBreaker implements ServiceBreaker {
     @Override
+    public boolean isOpen() {
+        return false;
+    }
+
+    @Override
     public boolean tryAcquire() {
         return true;
     }

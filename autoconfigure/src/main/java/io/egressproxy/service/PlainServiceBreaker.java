@@ -24,7 +24,8 @@ final class PlainServiceBreaker implements ServiceBreaker {
         this.nanoTime = nanoTime;
     }
 
-    private boolean isOpen() {
+    @Override
+    public boolean isOpen() {
         return !closed && nanoTime.getAsLong() - untilNanos < 0;
     }
 

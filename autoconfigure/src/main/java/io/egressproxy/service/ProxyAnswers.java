@@ -241,6 +241,11 @@ public final class ProxyAnswers implements AutoCloseable {
                 >= service.fallbackAfter().toNanos();
     }
 
+    /** Whether the service is asked at present. */
+    boolean isAvailable() {
+        return !client.isKnownToBeDown() && !breaker.isOpen();
+    }
+
     /**
      * Asks the service.
      *

@@ -18,6 +18,12 @@ public final class Resilience4jServiceBreaker implements ServiceBreaker {
     }
 
     @Override
+    public boolean isOpen() {
+        return breaker.getState() == CircuitBreaker.State.OPEN
+                || breaker.getState() == CircuitBreaker.State.FORCED_OPEN;
+    }
+
+    @Override
     public boolean tryAcquire() {
         return breaker.tryAcquirePermission();
     }

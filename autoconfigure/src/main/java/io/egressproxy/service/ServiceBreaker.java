@@ -6,6 +6,13 @@ import java.time.Duration;
 public interface ServiceBreaker {
 
     /**
+     * Whether the service is being left alone. Takes no permission.
+     *
+     * @return true while calls are not permitted
+     */
+    boolean isOpen();
+
+    /**
      * Asks for the permission to call the service; who has it must report once.
      *
      * @return false while the service is left alone

@@ -9,6 +9,7 @@ import io.egressproxy.settings.ProxySettings;
 import io.netty.resolver.dns.DnsServerAddressStreamProviders;
 import java.net.URI;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.DoubleSupplier;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +21,7 @@ import reactor.netty.resources.LoopResources;
 public final class ServiceDelegation implements AutoCloseable {
     private final ProxySettings settings;
     private final ServiceConnection connection;
+    private final ServiceEndpoints endpoints;
     private final ProxyAnswers answers;
     private final Feedback feedback;
     private final EndpointMonitor monitor;
@@ -51,7 +53,7 @@ public final class ServiceDelegation implements AutoCloseable {
         this.settings = settings;
         this.connection = connection;
         this.scheduler = Schedulers.fromExecutorService(loops.onClient(true).next());
-        ServiceEndpoints endpoints = new ServiceEndpoints(
+        this.endpoints = new ServiceEndpoints(
                 service.endpoints().stream().map(URI::create).toList(), clientId, System::nanoTime);
         DoubleSupplier random = () -> ThreadLocalRandom.current().nextDouble();
         AnswerValidator validator = new AnswerValidator(service, random);
@@ -105,6 +107,25 @@ public final class ServiceDelegation implements AutoCloseable {
      */
     public ProxyAnswers answers() {
         return answers;
+    }
+
+    /**
+     * Where the service is, and what is known of it.
+     *
+     * @return each endpoint with {@code up}, {@code down} (by its health check), {@code avoided} (a request to it has just failed) or
+     *     {@code left_alone} (as it asked for)
+     */
+    public Map<String, String> endpoints() {
+        return endpoints.states();
+    }
+
+    /**
+     * Whether the service is asked at present.
+     *
+     * @return false if it is known to be down, or its breaker or a pause keeps it from being asked
+     */
+    public boolean isAvailable() {
+        return answers.isAvailable();
     }
 
     /** Begins to check the endpoints, and asks for what {@code warm-up} names. Does not block. */

@@ -113,6 +113,20 @@ final class ServiceEndpoints {
         return isKnown ? Mono.empty() : known.asMono();
     }
 
+    /** Each endpoint with {@code up}, {@code down}, {@code avoided} or {@code left_alone}. */
+    Map<String, String> states() {
+        long now = nanoTime.getAsLong();
+        Map<String, String> states = new LinkedHashMap<>();
+        for (Endpoint endpoint : endpoints) {
+            states.put(
+                    endpoint.toString(),
+                    endpoint.isDown(now)
+                            ? "down"
+                            : endpoint.isLeftAlone(now) ? "left_alone" : endpoint.isAvoided(now) ? "avoided" : "up");
+        }
+        return states;
+    }
+
     List<Endpoint> all() {
         return endpoints;
     }

@@ -19,6 +19,7 @@ import io.egressproxy.ExchangeId;
 import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyInjector;
 import io.egressproxy.ProxyTarget;
+import io.egressproxy.autoconfigure.boot3.Boot3HealthAutoConfiguration;
 import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
 import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.service.Resilience4jServiceBreaker;
@@ -62,6 +63,9 @@ import org.slf4j.LoggerFactory;
 import org.springframework.boot.WebApplicationType;
 import org.springframework.boot.actuate.autoconfigure.metrics.MetricsAutoConfiguration;
 import org.springframework.boot.actuate.autoconfigure.metrics.export.simple.SimpleMetricsExportAutoConfiguration;
+import org.springframework.boot.actuate.health.Health;
+import org.springframework.boot.actuate.health.HealthIndicator;
+import org.springframework.boot.actuate.health.Status;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.autoconfigure.ImportAutoConfiguration;
 import org.springframework.boot.autoconfigure.cache.CacheAutoConfiguration;
@@ -190,7 +194,8 @@ class DelegationTests {
                         ProxyMetricsAutoConfiguration.class,
                         ProxyServiceAutoConfiguration.class,
                         EgressProxyAutoConfiguration.class,
-                        Boot3HttpClientAutoConfiguration.class));
+                        Boot3HttpClientAutoConfiguration.class,
+                        Boot3HealthAutoConfiguration.class));
     }
 
     private ApplicationContextRunner withEmbedded(String... properties) {
@@ -512,6 +517,72 @@ class DelegationTests {
         return meters.find(name).tags(tags).meters().stream()
                 .mapToDouble(meter -> meter instanceof Timer timer ? timer.count() : ((Counter) meter).count())
                 .sum();
+    }
+
+    private static Health health(ApplicationContext context) {
+        return context.getBean("proxyHealthIndicator", HealthIndicator.class).health();
+    }
+
+    @Test
+    void anOutageOfTheServiceIsDegradedAndNotDownWhileSomethingElseServes() {
+        withEmbedded().run(context -> {
+            await().atMost(PATIENCE)
+                    .untilAsserted(
+                            () -> assertThat(health(context).getDetails()).containsEntry("degraded", false));
+            assertThat(health(context).getStatus()).isEqualTo(Status.UP);
+            service.stop();
+            await().atMost(PATIENCE)
+                    .untilAsserted(
+                            () -> assertThat(health(context).getDetails()).containsEntry("degraded", true));
+            Health outage = health(context);
+            assertThat(outage.getStatus()).isEqualTo(Status.UP);
+            assertThat(outage.getDetails().get("reasons")).asString().contains("the proxy service is not available");
+            assertThat(outage.getDetails().get("service"))
+                    .asString()
+                    .contains("available=false")
+                    .contains("http://127.0.0.1:" + servicePort + "=down");
+            assertThat(outage.getDetails().get("pools")).asString().contains("default/http={proxies=2, up=2}");
+        });
+    }
+
+    @Test
+    void withoutServiceAndWithAllProxiesOutTheHealthIsDown() {
+        service.stop();
+        application(
+                        "proxy.default.http.pool[0].url=http://user:C4NARY@127.0.0.1:" + FaultyProxy.closedPort(),
+                        "proxy.default.http.circuit-breaker.failure-threshold=1",
+                        "proxy.default.http.health-check.interval=1",
+                        "proxy.default.http.health-check.timeout=1",
+                        "proxy.default.http.health-check.unhealthy-threshold=1")
+                .run(context -> {
+                    await().atMost(PATIENCE)
+                            .untilAsserted(() ->
+                                    assertThat(health(context).getStatus()).isEqualTo(Status.DOWN));
+                    assertThat(health(context).getDetails().toString())
+                            .contains("has 0 of 1 proxies up")
+                            .contains("***@127.0.0.1")
+                            .doesNotContain("C4NARY");
+                    assertThat(context.getBean(MeterRegistry.class)
+                                    .get("proxy.pool.proxies")
+                                    .tags("pool", "default/http", "state", "down")
+                                    .gauge()
+                                    .value())
+                            .isEqualTo(1);
+                });
+    }
+
+    @Test
+    void theHealthComponentCanBeSwitchedOffAndNeedsNoActuator() {
+        withEmbedded("management.health.proxy.enabled=false")
+                .run(context -> assertThat(context).hasNotFailed().doesNotHaveBean("proxyHealthIndicator"));
+        withEmbedded()
+                .withClassLoader(new FilteredClassLoader(
+                        "org.springframework.boot.actuate.health",
+                        "org.springframework.boot.actuate.autoconfigure.health"))
+                .run(context -> {
+                    assertThat(context).hasNotFailed().doesNotHaveBean("proxyHealthIndicator");
+                    assertThat(peer(context)).isEqualTo(leased().egressAddress());
+                });
     }
 
     @Test

@@ -632,7 +632,7 @@ class FeedbackTests {
                 return Mono.just(FeedbackResult.accepted(batch.reports().size(), List.of()));
             }
         });
-        connection(delegation.answers(), ask(delegation.answers()), REFUSED);
+        delegation.answers().connectionTurnedOut(BINANCE, ask(delegation.answers()), REFUSED);
         awaitFeedback("accepted", 1);
         assertThat(told.stream().map(ProxyFeedbackBatch::batchId).distinct()).hasSize(1);
     }

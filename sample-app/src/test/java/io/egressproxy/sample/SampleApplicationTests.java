@@ -27,7 +27,10 @@ import org.springframework.test.web.reactive.server.WebTestClient;
 /** The default profile: what the targets see while proxies come and go. */
 @SpringBootTest(
         webEnvironment = WebEnvironment.RANDOM_PORT,
-        properties = "management.endpoints.web.exposure.include=caches,health")
+        properties = {
+            "management.endpoints.web.exposure.include=caches,health",
+            "management.endpoint.health.show-details=always"
+        })
 @ExtendWith(OutputCaptureExtension.class)
 @Timeout(120)
 class SampleApplicationTests {
@@ -335,6 +338,20 @@ class SampleApplicationTests {
                 .expectStatus()
                 .isNoContent();
         awaitTicksOfAll();
+    }
+
+    @Test
+    void theHealthShowsTheServiceAndThePools() {
+        await().atMost(LIMIT).untilAsserted(() -> app.get()
+                .uri("/actuator/health")
+                .exchange()
+                .expectBody()
+                .jsonPath("$.components.proxy.status")
+                .isEqualTo("UP")
+                .jsonPath("$.components.proxy.details.service.available")
+                .isEqualTo(true)
+                .jsonPath("$.components.proxy.details.pools['default/http'].proxies")
+                .isEqualTo(3));
     }
 
     @Test

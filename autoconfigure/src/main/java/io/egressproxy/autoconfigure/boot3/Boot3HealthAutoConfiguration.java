@@ -1,0 +1,35 @@
+package io.egressproxy.autoconfigure.boot3;
+
+import io.egressproxy.actuate.ProxyHealth;
+import org.springframework.boot.actuate.autoconfigure.health.ConditionalOnEnabledHealthIndicator;
+import org.springframework.boot.actuate.health.Health;
+import org.springframework.boot.actuate.health.HealthIndicator;
+import org.springframework.boot.autoconfigure.AutoConfiguration;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+
+/** Auto-configuration of the health component {@code proxy} with Spring Boot 3's actuator. */
+@AutoConfiguration(afterName = "io.egressproxy.autoconfigure.EgressProxyAutoConfiguration")
+@ConditionalOnClass({HealthIndicator.class, ConditionalOnEnabledHealthIndicator.class})
+public final class Boot3HealthAutoConfiguration {
+
+    /** Apart, since its condition belongs to actuator, which may not be there. */
+    @Configuration(proxyBeanMethods = false)
+    @ConditionalOnBean(ProxyHealth.class)
+    @ConditionalOnEnabledHealthIndicator("proxy")
+    static class Indicator {
+        @Bean
+        @ConditionalOnMissingBean(name = "proxyHealthIndicator")
+        HealthIndicator proxyHealthIndicator(ProxyHealth proxies) {
+            return () -> {
+                ProxyHealth.State state = proxies.state();
+                return (state.up() ? Health.up() : Health.down())
+                        .withDetails(state.details())
+                        .build();
+            };
+        }
+    }
+}
