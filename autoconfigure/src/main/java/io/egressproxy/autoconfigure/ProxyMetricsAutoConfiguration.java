@@ -1,21 +1,27 @@
 package io.egressproxy.autoconfigure;
 
+import com.github.benmanes.caffeine.cache.Caffeine;
 import io.egressproxy.observability.ProxyMetrics;
 import io.egressproxy.observability.ProxyPoolMetrics;
 import io.egressproxy.pool.ProxyPool.MemberState;
 import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.service.CaffeineAnswerStore;
 import io.egressproxy.settings.ProxySettings;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.binder.MeterBinder;
+import io.micrometer.core.instrument.binder.cache.CaffeineCacheMetrics;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.IntSupplier;
 import java.util.stream.Collectors;
+import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Conditional;
+import org.springframework.context.annotation.Configuration;
 import reactor.netty.http.client.HttpClient;
 
 /**
@@ -26,6 +32,7 @@ import reactor.netty.http.client.HttpClient;
 @ConditionalOnClass({HttpClient.class, MeterRegistry.class})
 @Conditional(OnProxyEnabledCondition.class)
 public final class ProxyMetricsAutoConfiguration {
+    private static final String ANSWERS = "proxyAnswers";
 
     @Bean
     @ConditionalOnMissingBean
@@ -43,5 +50,18 @@ public final class ProxyMetricsAutoConfiguration {
                         Arrays.stream(MemberState.values())
                                 .collect(Collectors.toMap(MemberState::id, state -> () -> pool.count(state)))));
         return new ProxyPoolMetrics(pools);
+    }
+
+    @Configuration(proxyBeanMethods = false)
+    @ConditionalOnClass(Caffeine.class)
+    static class AnswerCacheMetrics {
+        @Bean
+        MeterBinder proxyAnswersCacheMetrics(ProxySettings settings, ObjectProvider<CaffeineAnswerStore> store) {
+            return registry -> {
+                if (settings.externalService().enabled()) { // else there is no reason to make a cache
+                    store.ifAvailable(answers -> CaffeineCacheMetrics.monitor(registry, answers.cache(), ANSWERS));
+                }
+            };
+        }
     }
 }

@@ -485,6 +485,11 @@ class DelegationTests {
                             "outcome",
                             "success"))
                     .isEqualTo(1);
+            assertThat(meters.get("cache.gets")
+                            .tags("cache", "proxyAnswers", "result", "hit")
+                            .functionCounter()
+                            .count())
+                    .isPositive();
             answer(aResponse().withHeader("Content-Type", "text/html").withBody("<html>"));
             await().atMost(PATIENCE).untilAsserted(() -> {
                 peer(context);

@@ -1,0 +1,83 @@
+package io.egressproxy.benchmarks;
+
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.Outcome;
+import io.egressproxy.ProxyDecision;
+import io.egressproxy.ProxyDecision.Source;
+import io.egressproxy.ProxyDecision.UseProxy;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.observability.ProxyMetrics;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+
+/** What a connection pays for its meters with a Prometheus registry, beside a counter and a timer that are at hand. */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+@Fork(1)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 5, time = 1)
+public class MetricsBenchmark {
+    private static final ExchangeId BINANCE = ExchangeId.of("binance");
+    private static final ProxyTarget TARGET = new ProxyTarget(BINANCE, ConnectionType.HTTP, "api.binance.com", 443);
+    private static final ProxyDecision DECISION =
+            new UseProxy(ProxyUrl.parse("http://10.1.2.3:8080"), Duration.ofSeconds(5), null, Source.CACHE);
+    private static final Outcome SUCCEEDED = new Outcome.Succeeded(Duration.ofMillis(45));
+
+    private final MeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+    private final ProxyMetrics unbound = new ProxyMetrics(Set.of(BINANCE));
+    private final ProxyMetrics bound = new ProxyMetrics(Set.of(BINANCE));
+    private final Counter counter = registry.counter("bare");
+    private final Timer timer = registry.timer("bare.timer");
+
+    @Setup
+    public void bind() {
+        bound.bindTo(registry);
+    }
+
+    @Benchmark
+    public void bareCounter() {
+        counter.increment();
+    }
+
+    @Benchmark
+    public void bareCounterAndTimer() {
+        counter.increment();
+        timer.record(Duration.ofMillis(45));
+    }
+
+    @Benchmark
+    public void decision() {
+        bound.decided(TARGET, DECISION);
+    }
+
+    @Benchmark
+    public void decisionAndEnd() {
+        bound.decided(TARGET, DECISION);
+        bound.ended(TARGET, DECISION, SUCCEEDED, Duration.ofMillis(45));
+    }
+
+    @Benchmark
+    public void decisionAndEndWithoutRegistry() {
+        unbound.decided(TARGET, DECISION);
+        unbound.ended(TARGET, DECISION, SUCCEEDED, Duration.ofMillis(45));
+    }
+}
