@@ -391,11 +391,7 @@ public final class ProxyRouter {
                     null,
                     null);
         }
-        if (delegated.preview()) {
-            return lease;
-        }
-        lease.because(why);
-        return lease;
+        return lease.because(why);
     }
 
     /** What the embedded configuration has for it, if it may be used and has anything. */

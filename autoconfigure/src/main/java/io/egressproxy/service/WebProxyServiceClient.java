@@ -100,7 +100,8 @@ final class WebProxyServiceClient implements ProxyServiceClient {
                 return Mono.error(
                         new ProxyServiceException(Reason.UNREACHABLE, "has no endpoint that may be asked", null, null));
             }
-            Mono<ProxyResponse> asked = ask(order, 0, request, correlationId, true);
+            // only then looks at the credentials, which may be read again before
+            Mono<ProxyResponse> asked = Mono.defer(() -> ask(order, 0, request, correlationId, true));
             return paused
                     ? connection.areCredentialsOthers(connection.credentials()).then(asked)
                     : asked;
