@@ -9,6 +9,18 @@ import org.jspecify.annotations.Nullable;
 public sealed interface ProxyDecision {
 
     /**
+     * Where it comes from, in the words of metrics and logs.
+     *
+     * @return {@code service}, {@code cache}, {@code stale}, {@code embedded}, {@code direct} or {@code refused}
+     */
+    default String sourceId() {
+        if (this instanceof UseProxy use) {
+            return use.source().isEmbedded() ? "embedded" : use.source().id();
+        }
+        return this instanceof Direct ? "direct" : "refused";
+    }
+
+    /**
      * Connect through this proxy.
      *
      * @param proxy the proxy

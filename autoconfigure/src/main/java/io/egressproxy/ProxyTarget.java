@@ -25,6 +25,15 @@ public record ProxyTarget(ExchangeId exchange, ConnectionType type, @Nullable St
         return new ProxyTarget(exchange, type, null, 0);
     }
 
+    /**
+     * The host as it may be shown: a client may take {@code user:password@host} for the host.
+     *
+     * @return the host, {@code ***} if it is no valid name or address, or empty if it is not known
+     */
+    public String shownHost() {
+        return host == null ? "" : SHOWABLE.matcher(host).matches() ? host : "***";
+    }
+
     /** For example {@code exchange 'binance' http to api.binance.com:443}. */
     @Override
     public String toString() {
@@ -32,8 +41,7 @@ public record ProxyTarget(ExchangeId exchange, ConnectionType type, @Nullable St
         if (host == null) {
             return who;
         }
-        // a client may take user:password@host for the host
-        String shown = SHOWABLE.matcher(host).matches() ? host : "***";
+        String shown = shownHost();
         return who + " to " + (shown.indexOf(':') >= 0 ? "[" + shown + "]" : shown) + ":" + port;
     }
 }

@@ -141,11 +141,36 @@ public final class ProxyUrl {
         return Objects.hash(scheme, host, port, credentials);
     }
 
+    /**
+     * Where the proxy is, whoever uses it.
+     *
+     * @return for example {@code socks5://proxy.example.org:1080}
+     */
+    public String address() {
+        return scheme.id() + "://" + authority();
+    }
+
+    /**
+     * Whether this is the same proxy for the same user, whatever the password.
+     *
+     * @param other another URL
+     * @return true if scheme, host, port and user name are the same
+     */
+    public boolean isSameUserOf(ProxyUrl other) {
+        return address().equals(other.address())
+                && Objects.equals(
+                        credentials == null ? null : credentials.username(),
+                        other.credentials == null ? null : other.credentials.username());
+    }
+
+    private String authority() {
+        return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port;
+    }
+
     /** The URL with its credentials masked, for example {@code socks5://***@proxy.example.org:1080}. */
     @Override
     public String toString() {
-        String authority = (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port;
-        return scheme.id() + "://" + (credentials == null ? "" : MASK + "@") + authority;
+        return scheme.id() + "://" + (credentials == null ? "" : MASK + "@") + authority();
     }
 
     private static final class Parser {

@@ -59,7 +59,7 @@ class ArchitectureTests {
             .whereLayer("netty")
             .mayOnlyAccessLayers("domain", "routing")
             .whereLayer("observability")
-            .mayOnlyAccessLayers("domain")
+            .mayOnlyAccessLayers("domain", "pool")
             .whereLayer("autoconfigure")
             .mayNotBeAccessedByAnyLayer();
 

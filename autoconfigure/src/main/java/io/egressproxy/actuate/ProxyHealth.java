@@ -1,5 +1,6 @@
 package io.egressproxy.actuate;
 
+import io.egressproxy.ProxyReload;
 import io.egressproxy.pool.ProxyPool;
 import io.egressproxy.pool.ProxyPool.Member;
 import io.egressproxy.pool.ProxyPool.MemberState;
@@ -9,6 +10,8 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,18 +21,28 @@ import org.jspecify.annotations.Nullable;
 public final class ProxyHealth {
     private static final int MOST_SHOWN = 20;
 
-    private final Collection<ProxyPool> pools;
-    private final @Nullable ServiceDelegation service;
+    private final Supplier<Collection<ProxyPool>> currentPools;
+    private final Supplier<@Nullable ServiceDelegation> currentService;
+    private final BooleanSupplier ownNetworkSuspected;
+    private final ProxyReload reload;
 
     /**
      * Health of these.
      *
-     * @param pools the embedded pools
-     * @param service the proxy service's client, or null if there is none
+     * @param pools the embedded pools in force
+     * @param service the proxy service's client in force, or null if there is none
+     * @param ownNetworkSuspected whether so many health checks fail that this machine's network must be at fault
+     * @param reload knows whether the settings in force are those that are configured
      */
-    public ProxyHealth(Collection<ProxyPool> pools, @Nullable ServiceDelegation service) {
-        this.pools = List.copyOf(pools);
-        this.service = service;
+    public ProxyHealth(
+            Supplier<Collection<ProxyPool>> pools,
+            Supplier<@Nullable ServiceDelegation> service,
+            BooleanSupplier ownNetworkSuspected,
+            ProxyReload reload) {
+        this.currentPools = pools;
+        this.currentService = service;
+        this.ownNetworkSuspected = ownNetworkSuspected;
+        this.reload = reload;
     }
 
     /**
@@ -46,6 +59,8 @@ public final class ProxyHealth {
      * @return the state
      */
     public State state() {
+        Collection<ProxyPool> pools = currentPools.get();
+        ServiceDelegation service = currentService.get();
         Map<String, Object> details = new LinkedHashMap<>();
         List<String> reasons = new ArrayList<>();
         boolean serviceServes = service != null && service.isAvailable();
@@ -78,7 +93,12 @@ public final class ProxyHealth {
                         .forEach(member -> out.put(
                                 member.proxy().toString(), member.state().id()));
                 shown.put("out", out);
-                reasons.add("pool " + pool.name() + " has " + up + " of " + members.size() + " proxies up");
+            }
+            long meant = members.stream()
+                    .filter(member -> member.state() != MemberState.DRAINED) // that is on purpose
+                    .count();
+            if (up < meant) {
+                reasons.add("pool " + pool.name() + " has " + up + " of " + meant + " proxies up");
             }
             exhausted += up == 0 ? 1 : 0;
             shownPools.put(pool.name(), shown);
@@ -86,6 +106,23 @@ public final class ProxyHealth {
         if (!shownPools.isEmpty()) {
             details.put("pools", shownPools);
         }
+        if (ownNetworkSuspected.getAsBoolean()) {
+            reasons.add(
+                    "most proxies fail their health checks at once: this machine's own network is suspected, and no verdict is"
+                            + " changed");
+        }
+        ProxyReload.State configuration = reload.state();
+        Map<String, Object> shownConfiguration = new LinkedHashMap<>();
+        shownConfiguration.put("state", configuration.rejected() ? "rejected" : "applied");
+        if (configuration.rejected()) {
+            shownConfiguration.put("since", String.valueOf(configuration.time()));
+            shownConfiguration.put("problems", configuration.problems());
+            reasons.add("changed settings were rejected, and those before are in force");
+        }
+        if (!configuration.needRestart().isEmpty()) {
+            shownConfiguration.put("need-restart", configuration.needRestart());
+        }
+        details.put("configuration", shownConfiguration);
         boolean poolsServe = exhausted < pools.size();
         boolean nothingServes = service == null ? !pools.isEmpty() && !poolsServe : !serviceServes && !poolsServe;
         details.put("degraded", !reasons.isEmpty());

@@ -4,19 +4,26 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.HealthCheck;
 import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyInjector;
+import io.egressproxy.ProxyReload;
 import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.actuate.ProxyHealth;
 import io.egressproxy.netty.ClientRoutes;
 import io.egressproxy.netty.NettyHealthChecks;
 import io.egressproxy.netty.NettyProxyInjector;
 import io.egressproxy.netty.ProxySslContexts;
+import io.egressproxy.observability.ProxyAudit;
 import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.routing.RoutingPart;
+import io.egressproxy.routing.SettingsReload;
 import io.egressproxy.service.AnswerStore;
 import io.egressproxy.service.ProxyServiceClient;
 import io.egressproxy.service.ServiceBreaker;
+import io.egressproxy.service.ServiceDelegations;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsCustomizer;
 import io.micrometer.observation.ObservationRegistry;
+import java.time.Clock;
+import java.util.List;
 import java.util.Map;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
@@ -87,20 +94,17 @@ public final class EgressProxyAutoConfiguration {
             ObjectProvider<AnswerStore> store,
             ObjectProvider<ServiceBreaker> breaker,
             ObjectProvider<ProxyEventListener> events) {
-        if (!settings.enabled() || !settings.externalService().enabled()) {
-            return ProxyDelegation.none();
-        }
-        return ProxyDelegation.of(
-                settings,
+        ServiceDelegationFactory factory = new ServiceDelegationFactory(
                 source,
                 environment,
                 tls,
-                loops(resources),
-                observations.getIfAvailable(() -> ObservationRegistry.NOOP),
-                ownClient.getIfAvailable(),
-                store.getIfAvailable(),
-                breaker.getIfAvailable(),
-                events(events));
+                () -> loops(resources),
+                () -> observations.getIfAvailable(() -> ObservationRegistry.NOOP),
+                ownClient,
+                store,
+                breaker,
+                () -> events(events));
+        return new ProxyDelegation(new ServiceDelegations(settings, factory));
     }
 
     private static ProxyEventListener events(ObjectProvider<ProxyEventListener> listeners) {
@@ -116,8 +120,45 @@ public final class EgressProxyAutoConfiguration {
 
     @Bean
     @Conditional(OnProxyEnabledCondition.class)
-    ProxyHealth proxyHealth(ProxyRouter router, ProxyDelegation delegation) {
-        return new ProxyHealth(router.pools(), delegation.delegation());
+    ProxyHealth proxyHealth(
+            ProxyRouter router, ProxyDelegation delegation, ProxyHealthMonitoring monitoring, ProxyReload reload) {
+        return new ProxyHealth(
+                router::pools,
+                () -> delegation.delegations().current(),
+                monitoring.monitor()::isOwnNetworkSuspected,
+                reload);
+    }
+
+    @Bean
+    @ConditionalOnMissingBean
+    @Conditional(OnProxyEnabledCondition.class)
+    ProxyAudit proxyAudit() {
+        return new ProxyAudit(null); // the log only
+    }
+
+    @Bean
+    @ConditionalOnMissingBean
+    ProxyReload proxyReload(
+            ProxySettingsSource source,
+            ProxyRouter router,
+            ProxySslContexts tls,
+            ProxyDelegation delegation,
+            ProxyHealthMonitoring monitoring,
+            ObjectProvider<ProxyEventListener> events) {
+        return new SettingsReload(
+                router::settings,
+                source::readAgain,
+                List.of(
+                        next -> {
+                            if (tls instanceof SslBundleContexts ours) {
+                                ours.verify(next);
+                            }
+                            return () -> {};
+                        },
+                        new RoutingPart(router, delegation.delegations()),
+                        monitoring::prepare),
+                events(events),
+                Clock.systemUTC());
     }
 
     @Bean
@@ -140,8 +181,9 @@ public final class EgressProxyAutoConfiguration {
             ProxyRouter router,
             NettyHealthChecks builtIn,
             Map<String, HealthCheck> own,
-            ObjectProvider<ReactorResourceFactory> resources) {
-        return new ProxyHealthMonitoring(router, builtIn, own, loops(resources));
+            ObjectProvider<ReactorResourceFactory> resources,
+            ObjectProvider<ProxyEventListener> events) {
+        return new ProxyHealthMonitoring(router, builtIn, own, loops(resources), events(events));
     }
 
     private static LoopResources loops(ObjectProvider<ReactorResourceFactory> resources) {

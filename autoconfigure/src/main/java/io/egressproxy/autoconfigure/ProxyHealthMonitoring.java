@@ -1,13 +1,18 @@
 package io.egressproxy.autoconfigure;
 
 import io.egressproxy.HealthCheck;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.netty.NettyHealthChecks;
 import io.egressproxy.pool.HealthMonitor;
 import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.routing.SettingsReload;
 import io.egressproxy.settings.InvalidProxySettingsException;
+import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.SettingsProblem;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.DisposableBean;
 import org.springframework.beans.factory.SmartInitializingSingleton;
 import reactor.core.scheduler.Schedulers;
@@ -21,13 +26,42 @@ final class ProxyHealthMonitoring implements SmartInitializingSingleton, Disposa
     private final HealthMonitor monitor;
 
     ProxyHealthMonitoring(
-            ProxyRouter router, NettyHealthChecks builtIn, Map<String, HealthCheck> own, LoopResources loops) {
+            ProxyRouter router,
+            NettyHealthChecks builtIn,
+            Map<String, HealthCheck> own,
+            LoopResources loops,
+            ProxyEventListener events) {
         this.router = router;
         this.builtIn = builtIn.byMethod();
         this.own = own;
         // not disposed: that would shut the event loop down, which others use
         this.monitor = new HealthMonitor(
-                Schedulers.fromExecutorService(loops.onClient(true).next()));
+                Schedulers.fromExecutorService(loops.onClient(true).next()), events);
+    }
+
+    HealthMonitor monitor() {
+        return monitor;
+    }
+
+    private @Nullable HealthCheck check(String method) {
+        return builtIn.containsKey(method) ? builtIn.get(method) : own.get(method);
+    }
+
+    /** What other settings mean for the checks. */
+    SettingsReload.Change prepare(ProxySettings next) {
+        List<SettingsProblem> problems = new ArrayList<>();
+        next.entries().forEach((property, entry) -> {
+            if (entry.usesPool() && check(entry.healthCheck().method()) == null) {
+                problems.add(new SettingsProblem(
+                        property + ".health-check.method",
+                        "names no health check: use handshake, tcp, http, ping, or the name of a HealthCheck bean",
+                        null));
+            }
+        });
+        if (!problems.isEmpty()) {
+            throw new InvalidProxySettingsException(problems);
+        }
+        return () -> monitor.update(router.pools(), this::check);
     }
 
     @Override
@@ -36,8 +70,7 @@ final class ProxyHealthMonitoring implements SmartInitializingSingleton, Disposa
             return;
         }
         try {
-            monitor.start(
-                    router.pools(), method -> builtIn.containsKey(method) ? builtIn.get(method) : own.get(method));
+            monitor.start(router.pools(), this::check);
         } catch (IllegalArgumentException unknownMethod) {
             throw new InvalidProxySettingsException(List.of(
                     new SettingsProblem("health-check.method", String.valueOf(unknownMethod.getMessage()), null)));

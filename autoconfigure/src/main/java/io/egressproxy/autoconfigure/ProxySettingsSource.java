@@ -1,10 +1,12 @@
 package io.egressproxy.autoconfigure;
 
 import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
+import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.ProxySettingsCustomizer;
-import org.jspecify.annotations.Nullable;
+import io.egressproxy.settings.SettingsProblem;
+import java.util.List;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.context.config.ConfigDataEnvironmentPostProcessor;
 import org.springframework.core.env.ConfigurableEnvironment;
@@ -15,7 +17,7 @@ import org.springframework.core.env.StandardEnvironment;
 final class ProxySettingsSource {
     private final ConfigurableEnvironment environment;
     private final ObjectProvider<ProxySettingsCustomizer> customizers;
-    private volatile @Nullable ProxySettings first;
+    private volatile boolean used;
 
     ProxySettingsSource(ConfigurableEnvironment environment, ObjectProvider<ProxySettingsCustomizer> customizers) {
         this.environment = environment;
@@ -24,9 +26,31 @@ final class ProxySettingsSource {
 
     /** The settings as they were at the start. */
     ProxySettings read() {
-        ProxySettings settings = read(environment);
-        first = settings;
-        return settings;
+        used = true;
+        return read(environment);
+    }
+
+    /**
+     * The settings as they are now, files and config trees included. Takes a while.
+     *
+     * @throws InvalidProxySettingsException if they are wrong, cannot be read, or do not come from here
+     */
+    ProxySettings readAgain() {
+        if (!used) {
+            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
+                    "proxy", "is set by a ProxySettings bean of the application, which cannot be read again", null)));
+        }
+        ConfigurableEnvironment now;
+        try {
+            now = withFilesReadAgain();
+        } catch (RuntimeException unreadable) { // its message may quote a file
+            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
+                    "proxy",
+                    "cannot be read again, since a configuration file is broken or missing ("
+                            + unreadable.getClass().getSimpleName() + ")",
+                    null)));
+        }
+        return read(now);
     }
 
     private ProxySettings read(ConfigurableEnvironment source) {
@@ -43,8 +67,7 @@ final class ProxySettingsSource {
      * @param inForce the settings in force; if the application made them itself, they are all there is
      */
     AuthCredentials credentials(ProxySettings inForce) {
-        boolean ours = inForce.equals(first);
-        return (ours ? read(withFilesReadAgain()) : inForce).externalService().authCredentials();
+        return (used ? read(withFilesReadAgain()) : inForce).externalService().authCredentials();
     }
 
     /** Spring Boot reads its files once; what they say now is seen by an environment of its own. */
@@ -61,6 +84,30 @@ final class ProxySettingsSource {
                 .filter(source -> !isFile(source) && !source.getName().equals("configurationProperties"))
                 .forEach(fresh.getPropertySources()::addLast);
         ConfigDataEnvironmentPostProcessor.applyTo(fresh, null, null, environment.getActiveProfiles());
+        return inTheSameOrder(fresh);
+    }
+
+    /** The files take the place that those of before have: above some sources and below others. */
+    private ConfigurableEnvironment inTheSameOrder(StandardEnvironment fresh) {
+        List<PropertySource<?>> files = fresh.getPropertySources().stream()
+                .filter(ProxySettingsSource::isFile)
+                .toList();
+        files.forEach(file -> fresh.getPropertySources().remove(file.getName()));
+        String above = null;
+        for (PropertySource<?> source : environment.getPropertySources()) {
+            if (isFile(source)) {
+                break;
+            }
+            above = fresh.getPropertySources().contains(source.getName()) ? source.getName() : above;
+        }
+        for (PropertySource<?> file : files) {
+            if (above == null) {
+                fresh.getPropertySources().addFirst(file);
+            } else {
+                fresh.getPropertySources().addAfter(above, file);
+            }
+            above = file.getName();
+        }
         return fresh;
     }
 

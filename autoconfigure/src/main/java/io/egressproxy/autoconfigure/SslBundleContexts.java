@@ -1,6 +1,5 @@
 package io.egressproxy.autoconfigure;
 
-import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.netty.ProxySslContexts;
 import io.egressproxy.settings.InvalidProxySettingsException;
@@ -45,23 +44,20 @@ final class SslBundleContexts implements ProxySslContexts {
      */
     static SslBundleContexts verified(ProxySettings settings, @Nullable SslBundles bundles) {
         SslBundleContexts contexts = new SslBundleContexts(bundles);
-        List<SettingsProblem> problems = new ArrayList<>();
-        for (ConnectionType type : ConnectionType.values()) {
-            contexts.verify("proxy.default." + type.id(), settings.defaults().entry(type), problems);
-            settings.exchanges()
-                    .forEach((id, exchange) ->
-                            contexts.verify("proxy.exchanges." + id + "." + type.id(), exchange.entry(type), problems));
-        }
-        if (!problems.isEmpty()) {
-            throw new InvalidProxySettingsException(problems);
-        }
+        contexts.verify(settings);
         return contexts;
     }
 
-    private void verify(String path, @Nullable ProxyEntry entry, List<SettingsProblem> problems) {
-        if (entry == null) {
-            return;
+    /** Builds what these settings need. */
+    void verify(ProxySettings settings) {
+        List<SettingsProblem> problems = new ArrayList<>();
+        settings.entries().forEach((property, entry) -> verify(property, entry, problems));
+        if (!problems.isEmpty()) {
+            throw new InvalidProxySettingsException(problems);
         }
+    }
+
+    private void verify(String path, ProxyEntry entry, List<SettingsProblem> problems) {
         List<PoolMember> members = new ArrayList<>(entry.pool() == null ? List.of() : entry.pool());
         PoolMember single = entry.single();
         if (single != null) {

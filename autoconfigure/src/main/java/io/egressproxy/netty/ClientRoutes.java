@@ -2,6 +2,7 @@ package io.egressproxy.netty;
 
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
@@ -52,6 +53,7 @@ public final class ClientRoutes implements AutoCloseable {
         this.tls = tls;
         this.names = names;
         router.onProxyOut(channels::retire);
+        router.onChange(channels::retireMisled);
     }
 
     /**
@@ -134,6 +136,11 @@ public final class ClientRoutes implements AutoCloseable {
         @Override
         public Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried) {
             return router.lease(target, tried);
+        }
+
+        @Override
+        public boolean leadsTo(String host, int port, ProxyDecision earlier) {
+            return router.leadsTo(target(host, port), earlier);
         }
     }
 }

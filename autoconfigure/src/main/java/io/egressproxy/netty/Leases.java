@@ -1,5 +1,6 @@
 package io.egressproxy.netty;
 
+import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
@@ -13,4 +14,7 @@ interface Leases {
 
     /** A lease for a connection, without the proxies that have failed for it. */
     Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried);
+
+    /** Whether a connection to this host and port that did this when it was opened could be opened so today. */
+    boolean leadsTo(String host, int port, ProxyDecision earlier);
 }

@@ -200,6 +200,11 @@ public final class NettyHealthChecks implements AutoCloseable {
     /** Leads everything through one proxy, once. */
     private record OneProxy(UseProxy use) implements Leases {
         @Override
+        public boolean leadsTo(String host, int port, ProxyDecision earlier) {
+            return true; // a check is over before anything changes
+        }
+
+        @Override
         public ProxyTarget target(String host, int port) {
             return new ProxyTarget(ExchangeId.UNMATCHED, ConnectionType.HTTP, host, port);
         }

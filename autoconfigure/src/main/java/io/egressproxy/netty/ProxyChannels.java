@@ -9,30 +9,51 @@ import io.netty.handler.codec.http2.Http2Exception;
 import io.netty.handler.codec.http2.Http2FrameCodec;
 import io.netty.handler.codec.http2.Http2Stream;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 import reactor.netty.Connection;
 import reactor.netty.channel.ChannelOperations;
 
 /**
- * The channels that go through each proxy. When a proxy is out, those that lie idle in a connection pool are closed, and those
- * in use are not put back into it; otherwise a pooled connection would lead through a dead proxy long after the proxy was left
- * out. Requests in flight go on, and so do WebSockets. Thread-safe.
+ * The channels that are open, by the proxy that they go through. When a proxy is out, or settings have changed so that a channel leads where its
+ * target no longer goes, those that lie idle in a connection pool are closed, and those in use are not put back into it; otherwise a pooled
+ * connection would lead through a dead proxy, or directly, long after that was decided otherwise. Requests in flight go on, and so do
+ * WebSockets. Thread-safe.
  */
 final class ProxyChannels {
-    private final Map<ProxyUrl, Set<Channel>> channels = new ConcurrentHashMap<>();
+    private static final Object DIRECTLY = new Object();
 
-    void add(ProxyUrl proxy, Channel channel) {
-        channels.compute(proxy, (url, open) -> {
-            Set<Channel> set = open == null ? ConcurrentHashMap.newKeySet() : open;
-            set.add(channel);
-            return set;
-        });
-        channel.closeFuture().addListener(closed -> remove(proxy, channel));
+    private final Map<Object, Map<Channel, BooleanSupplier>> channels = new ConcurrentHashMap<>();
+    private volatile int changes;
+
+    /** Differs from what it was before whenever the settings have changed since. */
+    int changes() {
+        return changes;
     }
 
-    private void remove(ProxyUrl proxy, Channel channel) {
-        channels.computeIfPresent(proxy, (url, open) -> {
+    /**
+     * A channel is open.
+     *
+     * @param proxy what it goes through, or null if it is direct
+     * @param changesBefore {@link #changes()} at the time of its decision
+     * @param leadsRight whether a connection to its target would go this way by the settings of today
+     */
+    void add(@Nullable ProxyUrl proxy, Channel channel, int changesBefore, BooleanSupplier leadsRight) {
+        Object key = proxy == null ? DIRECTLY : proxy;
+        channels.compute(key, (way, open) -> {
+            Map<Channel, BooleanSupplier> those = open == null ? new ConcurrentHashMap<>() : open;
+            those.put(channel, leadsRight);
+            return those;
+        });
+        channel.closeFuture().addListener(closed -> remove(key, channel));
+        if (changes != changesBefore && !leadsRight.getAsBoolean()) {
+            onLoop(channel); // it was decided on before the change, and opened after
+        }
+    }
+
+    private void remove(Object key, Channel channel) {
+        channels.computeIfPresent(key, (way, open) -> {
             open.remove(channel);
             return open.isEmpty() ? null : open;
         });
@@ -40,10 +61,27 @@ final class ProxyChannels {
 
     /** The proxy is out. */
     void retire(ProxyUrl proxy) {
-        for (Channel channel : channels.getOrDefault(proxy, Set.of())) {
-            if (!channel.eventLoop().isShuttingDown()) { // else it closes all its channels, and takes no task
-                channel.eventLoop().execute(() -> retire(channel));
-            }
+        channels.getOrDefault(proxy, Map.of()).keySet().forEach(ProxyChannels::onLoop);
+    }
+
+    /** The settings have changed. */
+    void retireMisled() {
+        increment();
+        channels.values()
+                .forEach(open -> open.forEach((channel, leadsRight) -> {
+                    if (!leadsRight.getAsBoolean()) {
+                        onLoop(channel);
+                    }
+                }));
+    }
+
+    private synchronized void increment() {
+        changes++;
+    }
+
+    private static void onLoop(Channel channel) {
+        if (!channel.eventLoop().isShuttingDown()) { // else it closes all its channels, and takes no task
+            channel.eventLoop().execute(() -> retire(channel));
         }
     }
 

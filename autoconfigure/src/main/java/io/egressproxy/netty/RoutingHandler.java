@@ -4,6 +4,7 @@ import io.egressproxy.Blame;
 import io.egressproxy.ConnectionStage;
 import io.egressproxy.Outcome;
 import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyDecision.Direct;
 import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyLease;
@@ -61,6 +62,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
     private @Nullable ProxyTarget target;
     private @Nullable ChannelPromise connected;
     private @Nullable ProxyLease lease;
+    private int changesBefore;
     private @Nullable ScheduledFuture<?> deadline;
     private @Nullable Tunnel tunnel;
     private long startNanos;
@@ -104,6 +106,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
             refuse(ctx, connection, "its host is no valid name or address");
             return;
         }
+        changesBefore = route.channels().changes();
         ProxyTarget wanted = route.leases().target(address.getHostString(), address.getPort());
         target = wanted;
         // never cancelled: a lease that comes too late is given back, and one that is dropped on its way could not be
@@ -360,8 +363,16 @@ final class RoutingHandler extends ChannelDuplexHandler {
         stage = ConnectionStage.TUNNEL;
         latency = Duration.ofNanos(System.nanoTime() - startNanos);
         settle();
-        if (lease != null && lease.decision() instanceof UseProxy use) {
-            route.channels().add(use.proxy(), ctx.channel());
+        if (lease != null && target != null) {
+            ProxyDecision decision = lease.decision();
+            String host = Objects.requireNonNull(target.host());
+            int port = target.port();
+            route.channels()
+                    .add(
+                            decision instanceof UseProxy use ? use.proxy() : null,
+                            ctx.channel(),
+                            changesBefore,
+                            () -> route.leases().leadsTo(host, port, decision));
         }
         if (connected != null) {
             connected.trySuccess();

@@ -1,16 +1,24 @@
 package io.egressproxy.observability;
 
+import static io.egressproxy.observability.ProxyMeters.Tag.BLAME;
+import static io.egressproxy.observability.ProxyMeters.Tag.CONNECTION_TYPE;
+import static io.egressproxy.observability.ProxyMeters.Tag.ENDPOINT;
+import static io.egressproxy.observability.ProxyMeters.Tag.EXCHANGE;
+import static io.egressproxy.observability.ProxyMeters.Tag.OUTCOME;
+import static io.egressproxy.observability.ProxyMeters.Tag.POOL;
+import static io.egressproxy.observability.ProxyMeters.Tag.REASON;
+import static io.egressproxy.observability.ProxyMeters.Tag.SOURCE;
+import static io.egressproxy.observability.ProxyMeters.Tag.TO;
+
 import io.egressproxy.Blame;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.Outcome;
 import io.egressproxy.ProxyDecision;
-import io.egressproxy.ProxyDecision.Direct;
-import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
 import io.micrometer.core.instrument.Counter;
-import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
@@ -22,6 +30,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,78 +39,59 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
 
-    /** Counter of decisions, by {@value #EXCHANGE}, {@value #CONNECTION_TYPE} and {@value #SOURCE}. */
-    public static final String DECISIONS = "proxy.decisions";
-
-    /** Counter of connections that did not get what was meant for them, by {@value #EXCHANGE}, {@value #REASON} and {@value #TO}. */
-    public static final String FALLBACKS = "proxy.fallbacks";
-
-    /**
-     * Timer of connections, by {@value #EXCHANGE}, {@value #CONNECTION_TYPE}, {@value #SOURCE}, {@value #OUTCOME} and {@value
-     * #BLAME}: until the tunnel stood, or until it failed.
-     */
-    public static final String CONNECTIONS = "proxy.connections";
-
-    /** Gauge of open connections, by {@value #EXCHANGE} and {@value #CONNECTION_TYPE}. */
-    public static final String ACTIVE_CONNECTIONS = "proxy.connections.active";
-
-    /** Timer of requests to the proxy service, by {@value #ENDPOINT} and {@value #OUTCOME}. */
-    public static final String SERVICE_REQUESTS = "proxy.service.requests";
-
-    /** Counter of reports to the proxy service, by {@value #OUTCOME}. */
-    public static final String FEEDBACK = "proxy.feedback";
-
-    static final String EXCHANGE = "exchange";
-    static final String CONNECTION_TYPE = "connection.type";
-    static final String SOURCE = "source";
-    static final String OUTCOME = "outcome";
-    static final String BLAME = "blame";
-    static final String REASON = "reason";
-    static final String TO = "to";
-    static final String ENDPOINT = "endpoint";
-
     private static final int MOST_ENDPOINTS = 32;
+    private static final int MOST_EXCHANGES = 10_000;
     private static final String NONE = "none";
-    private static final String DIRECT = "direct";
     private static final String REFUSED = "refused";
 
-    private final Set<ExchangeId> configured;
+    private final Supplier<Set<ExchangeId>> current;
+    private volatile Set<ExchangeId> configured;
     private final List<Meters> bound = new CopyOnWriteArrayList<>();
     private final Map<Open, AtomicInteger> open = new ConcurrentHashMap<>();
+    private final Set<Open> measured = ConcurrentHashMap.newKeySet();
     private final Set<String> endpoints = ConcurrentHashMap.newKeySet();
 
     /**
      * Meters that count nothing yet.
      *
      * @param configured the exchanges that have a name of their own
+     * @param current the same after the settings have changed
      */
-    public ProxyMetrics(Set<ExchangeId> configured) {
+    public ProxyMetrics(Set<ExchangeId> configured, Supplier<Set<ExchangeId>> current) {
         this.configured = Set.copyOf(configured);
+        this.current = current;
     }
 
     @Override
     public void bindTo(MeterRegistry registry) {
         Meters meters = new Meters(registry);
         bound.add(meters);
-        open.forEach(meters::gauge);
+        measured.forEach(name -> gauge(meters, name));
     }
 
     @Override
-    public void decided(ProxyTarget target, ProxyDecision decision) {
+    public void decided(ProxyTarget target, ProxyDecision decision, @Nullable String correlationId) {
         ExchangeId exchange = known(target.exchange());
-        String source = source(decision);
+        String source = decision.sourceId();
         for (Meters meters : bound) {
             meters.decision(new Decided(exchange, target.type(), source)).increment();
         }
         if (!source.equals(REFUSED)) {
-            active(exchange, target.type()).incrementAndGet();
+            active(target).incrementAndGet();
         }
     }
 
     @Override
-    public void fellBack(ProxyTarget target, String reason, ProxyDecision decision) {
-        Tags tags = Tags.of(EXCHANGE, name(known(target.exchange())), REASON, reason, TO, source(decision));
-        bound.forEach(meters -> meters.registry.counter(FALLBACKS, tags).increment());
+    public void fellBack(ProxyTarget target, String reason, ProxyDecision decision, @Nullable String correlationId) {
+        Tags tags = Tags.of(
+                EXCHANGE.asString(),
+                name(known(target.exchange())),
+                REASON.asString(),
+                reason,
+                TO.asString(),
+                decision.sourceId());
+        bound.forEach(meters ->
+                ProxyMeters.FALLBACKS.counter(tags).register(meters.registry).increment());
     }
 
     @Override
@@ -110,23 +100,43 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
         Blame blame = outcome instanceof Outcome.Failed failed ? failed.blame() : null;
         String how = blame != null ? "failed" : outcome instanceof Outcome.Succeeded ? "succeeded" : "cancelled";
         Duration latency = outcome instanceof Outcome.Succeeded succeeded ? succeeded.latency() : took;
-        active(exchange, target.type()).decrementAndGet();
+        active(target).decrementAndGet();
         for (Meters meters : bound) {
-            meters.connection(new Ended(new Decided(exchange, target.type(), source(decision)), how, blame))
+            meters.connection(new Ended(new Decided(exchange, target.type(), decision.sourceId()), how, blame))
                     .record(latency);
         }
     }
 
     @Override
     public void serviceRequest(String endpoint, String outcome, String correlationId, Duration took) {
-        Tags tags = Tags.of(ENDPOINT, knownEndpoint(endpoint), OUTCOME, outcome);
-        bound.forEach(meters -> meters.registry.timer(SERVICE_REQUESTS, tags).record(took));
+        Tags tags = Tags.of(ENDPOINT.asString(), knownEndpoint(endpoint), OUTCOME.asString(), outcome);
+        bound.forEach(meters -> ProxyMeters.SERVICE_REQUESTS
+                .timer(tags)
+                .register(meters.registry)
+                .record(took));
     }
 
     @Override
     public void feedback(String outcome, long count) {
-        Tags tags = Tags.of(OUTCOME, outcome);
-        bound.forEach(meters -> meters.registry.counter(FEEDBACK, tags).increment((double) count));
+        Tags tags = Tags.of(OUTCOME.asString(), outcome);
+        bound.forEach(meters ->
+                ProxyMeters.FEEDBACK.counter(tags).register(meters.registry).increment((double) count));
+    }
+
+    @Override
+    public void healthChecked(String pool, ProxyUrl proxy, String outcome, Duration took) {
+        Tags tags = Tags.of(POOL.asString(), pool, OUTCOME.asString(), outcome);
+        bound.forEach(meters ->
+                ProxyMeters.HEALTH_CHECKS.timer(tags).register(meters.registry).record(took));
+    }
+
+    @Override
+    public void reloaded(String outcome) {
+        configured = Set.copyOf(current.get());
+        open.keySet().forEach(this::measured); // some of those that are open may have a name of their own now
+        Tags tags = Tags.of(OUTCOME.asString(), outcome);
+        bound.forEach(meters ->
+                ProxyMeters.RELOADS.counter(tags).register(meters.registry).increment());
     }
 
     /** Endpoints that are discovered may come and go for ever. */
@@ -136,17 +146,50 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
                 : "other";
     }
 
-    /** Counted from the first connection on, whether there is a registry already or not. */
-    private AtomicInteger active(ExchangeId exchange, ConnectionType type) {
-        Open key = new Open(exchange, type);
+    /**
+     * Counted from the first connection on, whether there is a registry already or not; and by the exchange's own id, since it may get or
+     * lose a name of its own while the connection is open.
+     */
+    private AtomicInteger active(ProxyTarget target) {
+        Open key = new Open(target.exchange(), target.type());
         AtomicInteger known = open.get(key);
-        return known != null
-                ? known
-                : open.computeIfAbsent(key, made -> {
-                    AtomicInteger count = new AtomicInteger();
-                    bound.forEach(meters -> meters.gauge(made, count));
-                    return count;
-                });
+        if (known != null) {
+            return known;
+        }
+        Open bounded = open.size() < MOST_EXCHANGES ? key : new Open(ExchangeId.DEFAULT, target.type());
+        AtomicInteger count = open.computeIfAbsent(bounded, made -> new AtomicInteger());
+        measured(bounded);
+        return count;
+    }
+
+    private void measured(Open key) {
+        Open name = new Open(known(key.exchange()), key.type());
+        if (measured.add(name)) {
+            bound.forEach(meters -> gauge(meters, name));
+        }
+    }
+
+    private void gauge(Meters meters, Open name) {
+        ProxyMeters.CONNECTIONS_ACTIVE
+                .gauge(
+                        Tags.of(
+                                EXCHANGE.asString(),
+                                name(name.exchange()),
+                                CONNECTION_TYPE.asString(),
+                                name.type().id()),
+                        () -> active(name))
+                .register(meters.registry);
+    }
+
+    /** All that go by a name now. */
+    private int active(Open name) {
+        int sum = 0;
+        for (Map.Entry<Open, AtomicInteger> entry : open.entrySet()) {
+            Open key = entry.getKey();
+            boolean counts = key.type() == name.type() && known(key.exchange()).equals(name.exchange());
+            sum += counts ? entry.getValue().get() : 0;
+        }
+        return sum;
     }
 
     private ExchangeId known(ExchangeId exchange) {
@@ -157,22 +200,21 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
         return known.equals(ExchangeId.UNMATCHED) ? "unmatched" : known.toString();
     }
 
-    private static String source(ProxyDecision decision) {
-        if (decision instanceof UseProxy use) {
-            return use.source().isEmbedded() ? "embedded" : use.source().id();
-        }
-        return decision instanceof Direct ? DIRECT : REFUSED;
-    }
-
     private record Decided(ExchangeId exchange, ConnectionType type, String source) {
         Tags tags() {
-            return Tags.of(EXCHANGE, name(exchange), CONNECTION_TYPE, type.id(), SOURCE, source);
+            return Tags.of(
+                    EXCHANGE.asString(),
+                    name(exchange),
+                    CONNECTION_TYPE.asString(),
+                    type.id(),
+                    SOURCE.asString(),
+                    source);
         }
     }
 
     private record Ended(Decided decided, String outcome, @Nullable Blame blame) {
         Tags tags() {
-            return decided.tags().and(OUTCOME, outcome, BLAME, blame == null ? NONE : blame.id());
+            return decided.tags().and(OUTCOME.asString(), outcome, BLAME.asString(), blame == null ? NONE : blame.id());
         }
     }
 
@@ -192,24 +234,18 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
             Counter known = decisions.get(key);
             return known != null
                     ? known
-                    : decisions.computeIfAbsent(key, made -> registry.counter(DECISIONS, made.tags()));
+                    : decisions.computeIfAbsent(
+                            key,
+                            made -> ProxyMeters.DECISIONS.counter(made.tags()).register(registry));
         }
 
         Timer connection(Ended key) {
             Timer known = connections.get(key);
             return known != null
                     ? known
-                    : connections.computeIfAbsent(key, made -> registry.timer(CONNECTIONS, made.tags()));
-        }
-
-        void gauge(Open key, AtomicInteger count) {
-            Gauge.builder(ACTIVE_CONNECTIONS, count, AtomicInteger::get)
-                    .tags(
-                            EXCHANGE,
-                            name(key.exchange()),
-                            CONNECTION_TYPE,
-                            key.type().id())
-                    .register(registry);
+                    : connections.computeIfAbsent(
+                            key,
+                            made -> ProxyMeters.CONNECTIONS.timer(made.tags()).register(registry));
         }
     }
 }

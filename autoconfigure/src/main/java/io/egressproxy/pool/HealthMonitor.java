@@ -3,11 +3,13 @@ package io.egressproxy.pool;
 import io.egressproxy.Blame;
 import io.egressproxy.HealthCheck;
 import io.egressproxy.ProxyConnectionException;
+import io.egressproxy.ProxyEventListener;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -48,6 +50,7 @@ public final class HealthMonitor implements AutoCloseable {
     private static final double OWN_NETWORK_SHARE = 0.8;
 
     private final Scheduler scheduler;
+    private final ProxyEventListener events;
     private final LongSupplier nanoTime;
     private final DoubleSupplier random;
     private final long originNanos;
@@ -75,6 +78,7 @@ public final class HealthMonitor implements AutoCloseable {
         int failures;
         int pausesWhileDown;
         boolean lastFailed;
+        boolean outOfTurn; // as for the check that was last started
         long lastResultNanos;
         boolean hasResult;
 
@@ -91,13 +95,16 @@ public final class HealthMonitor implements AutoCloseable {
      * A monitor that does nothing until it is started.
      *
      * @param scheduler where checks are started from
+     * @param events told of each check
      */
-    public HealthMonitor(Scheduler scheduler) {
-        this(scheduler, System::nanoTime, () -> ThreadLocalRandom.current().nextDouble());
+    public HealthMonitor(Scheduler scheduler, ProxyEventListener events) {
+        this(scheduler, events, System::nanoTime, () -> ThreadLocalRandom.current()
+                .nextDouble());
     }
 
-    HealthMonitor(Scheduler scheduler, LongSupplier nanoTime, DoubleSupplier random) {
+    HealthMonitor(Scheduler scheduler, ProxyEventListener events, LongSupplier nanoTime, DoubleSupplier random) {
         this.scheduler = scheduler;
+        this.events = events;
         this.nanoTime = nanoTime;
         this.random = random;
         this.originNanos = nanoTime.getAsLong();
@@ -112,8 +119,27 @@ public final class HealthMonitor implements AutoCloseable {
      * @throws IllegalArgumentException if there is no such check; the message has the name
      */
     public synchronized void start(Collection<ProxyPool> pools, Function<String, @Nullable HealthCheck> checks) {
+        notBeforeNanos = now();
+        watch(pools, checks);
+    }
+
+    /**
+     * Checks the proxies of these pools from now on: what is known of proxies that stay is kept.
+     *
+     * @param pools the pools; those whose checks are switched off are left alone
+     * @param checks finds a check by the name of its method; has one for each that the pools name
+     */
+    public synchronized void update(Collection<ProxyPool> pools, Function<String, @Nullable HealthCheck> checks) {
+        Set<ProxyPool> gone = new LinkedHashSet<>();
+        all.forEach(watched -> gone.add(watched.pool));
+        pools.stream().filter(ProxyPool::isChecked).forEach(gone::remove);
+        gone.forEach(ProxyPool::unchecked);
+        watch(pools, checks);
+    }
+
+    private void watch(Collection<ProxyPool> pools, Function<String, @Nullable HealthCheck> checks) {
         long now = now();
-        notBeforeNanos = now;
+        List<Watched> next = new ArrayList<>();
         for (ProxyPool pool : pools) {
             if (!pool.isChecked()) {
                 continue;
@@ -125,18 +151,34 @@ public final class HealthMonitor implements AutoCloseable {
                                 + "': use handshake, tcp, http, ping, or the name of a HealthCheck bean");
             }
             HealthCheck deeper = deeper(check, checks.apply(DEEPER_METHOD));
-            pool.members()
-                    .forEach(proxy -> all.add(new Watched(
-                            pool,
-                            proxy,
-                            check,
-                            deeper,
-                            now + (long) (FIRST_CHECKS_WITHIN.toNanos() * random.getAsDouble()))));
+            for (PooledProxy proxy : pool.members()) {
+                Watched known = byProxy.get(proxy);
+                next.add(
+                        known != null && known.check.equals(check)
+                                ? known
+                                : new Watched(
+                                        pool,
+                                        proxy,
+                                        check,
+                                        deeper,
+                                        now + (long) (FIRST_CHECKS_WITHIN.toNanos() * random.getAsDouble())));
+            }
             pool.checkedBy(deeper.level(), requests(pool));
         }
-        all.forEach(watched -> byProxy.put(watched.proxy, watched));
-        due.addAll(all);
+        Set<Watched> before = new HashSet<>(all);
+        all.clear();
+        all.addAll(next);
+        byProxy.clear();
+        next.forEach(watched -> byProxy.put(watched.proxy, watched));
+        due.removeIf(watched -> !isWatched(watched));
+        urgent.removeIf(watched -> !isWatched(watched));
+        next.stream().filter(watched -> !before.contains(watched)).forEach(due::add);
         scheduleTurn();
+    }
+
+    /** Whether a proxy is still to be checked in this way. */
+    private boolean isWatched(Watched watched) {
+        return watched.equals(byProxy.get(watched.proxy));
     }
 
     /** What a proxy has to pass that was left out for more than its own check can see; it spares connections the trial. */
@@ -170,6 +212,21 @@ public final class HealthMonitor implements AutoCloseable {
      */
     public synchronized boolean isOwnNetworkSuspected() {
         return ownNetworkSuspected;
+    }
+
+    /**
+     * How often each proxy of a pool is checked.
+     *
+     * @param pool a pool
+     * @return its interval, or longer if there are more proxies than may be checked in that time; null if it is not checked
+     */
+    public synchronized @Nullable Duration interval(ProxyPool pool) {
+        if (!pool.isChecked() || all.isEmpty()) {
+            return null;
+        }
+        Duration shortest = BETWEEN_CHECKS.multipliedBy(all.size());
+        Duration configured = pool.healthCheck().interval();
+        return shortest.compareTo(configured) > 0 ? shortest : configured;
     }
 
     private long now() {
@@ -219,10 +276,15 @@ public final class HealthMonitor implements AutoCloseable {
             urgentWasLast = true;
             Watched next = urgent.iterator().next();
             urgent.remove(next);
+            next.outOfTurn = true;
             return next;
         }
         urgentWasLast = false;
-        return ordinary ? due.remove() : null;
+        if (!ordinary) {
+            return null;
+        }
+        first.outOfTurn = false;
+        return due.remove();
     }
 
     /** A connection that worked within the last interval has shown more than a check would. */
@@ -240,10 +302,14 @@ public final class HealthMonitor implements AutoCloseable {
 
     private void run(Watched watched, HealthCheck check) {
         HealthCheck.Request request = watched.pool.request(watched.proxy);
+        long startNanos = now();
         // subscribed outside the lock; the deadline covers everything that the check does
         Disposable subscription = Mono.defer(() -> check.check(request))
                 .timeout(request.timeout(), scheduler)
-                .subscribe(ignored -> {}, failure -> ended(watched, check, failure), () -> ended(watched, check, null));
+                .subscribe(
+                        ignored -> {},
+                        failure -> ended(watched, check, failure, startNanos),
+                        () -> ended(watched, check, null, startNanos));
         synchronized (this) {
             if (closed) {
                 subscription.dispose();
@@ -253,13 +319,24 @@ public final class HealthMonitor implements AutoCloseable {
         }
     }
 
+    private void ended(Watched watched, HealthCheck check, @Nullable Throwable failure, long startNanos) {
+        if (closed) {
+            return;
+        }
+        ended(watched, check, failure);
+        String outcome = failure == null ? "succeeded" : isLocal(failure) ? "inconclusive" : "failed";
+        events.healthChecked(watched.pool.name(), watched.proxy.url(), outcome, Duration.ofNanos(now() - startNanos));
+    }
+
     private synchronized void ended(Watched watched, HealthCheck check, @Nullable Throwable failure) {
         if (closed) {
             return;
         }
         runningChecks--;
         running.remove(watched);
-        if (failure == null) {
+        if (!isWatched(watched)) {
+            scheduleTurn(); // the settings have changed meanwhile
+        } else if (failure == null) {
             succeeded(watched, check.level());
         } else if (isLocal(failure)) {
             again(watched, SHORTEST_PAUSE);
@@ -307,7 +384,9 @@ public final class HealthMonitor implements AutoCloseable {
             watched.pool.checkFailed(watched.proxy, out, reason(failure));
         }
         if (watched.proxy.isDown()) {
-            long pause = SHORTEST_PAUSE.toNanos() << Math.min(watched.pausesWhileDown++, 10);
+            // the checks of a pool that is exhausted come each second, and say nothing about how long it has been down
+            int pauses = watched.outOfTurn ? watched.pausesWhileDown : watched.pausesWhileDown++;
+            long pause = SHORTEST_PAUSE.toNanos() << Math.min(pauses, 10);
             again(watched, Duration.ofNanos(Math.min(pause, LONGEST_PAUSE_WHILE_DOWN.toNanos())));
         } else {
             Duration interval = watched.pool.healthCheck().interval();

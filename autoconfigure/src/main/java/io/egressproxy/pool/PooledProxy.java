@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
+import java.util.concurrent.atomic.AtomicLongFieldUpdater;
 import org.jspecify.annotations.Nullable;
 
 /** A proxy of a pool, and what its connections have told about it. */
@@ -20,12 +21,37 @@ final class PooledProxy {
 
     private static final AtomicIntegerFieldUpdater<PooledProxy> ACTIVE =
             AtomicIntegerFieldUpdater.newUpdater(PooledProxy.class, "active");
+    private static final AtomicLongFieldUpdater<PooledProxy> SUCCEEDED =
+            AtomicLongFieldUpdater.newUpdater(PooledProxy.class, "succeeded");
+    private static final AtomicLongFieldUpdater<PooledProxy> FAILED =
+            AtomicLongFieldUpdater.newUpdater(PooledProxy.class, "failed");
 
-    private final PoolMember member;
-    private final Duration timeout;
-    private final @Nullable String sslBundle;
+    /**
+     * Why it gets no new connections although it works.
+     *
+     * @param reason in the words of whoever drains it
+     * @param untilNanos when that ends by itself, or null if it does not
+     */
+    record Drain(String reason, @Nullable Long untilNanos) {
+        boolean isOver(long nowNanos) {
+            return untilNanos != null && nowNanos - untilNanos >= 0;
+        }
+    }
+
+    /** What its state has last been changed by, and when. */
+    private record Change(String why, long atNanos) {}
+
+    private final ProxyUrl url;
     private final ProxyBreaker breaker;
+    private volatile PoolMember member;
+    private volatile Duration timeout;
+    private volatile @Nullable String sslBundle;
+    private volatile boolean removed;
     private volatile int active; // by ACTIVE only
+    private volatile long succeeded; // by SUCCEEDED only
+    private volatile long failed; // by FAILED only
+    private volatile @Nullable Change change;
+    private volatile @Nullable Drain drain;
     private volatile long failedAtNanos = NEVER;
     private volatile long workedAtNanos = NEVER;
     private volatile boolean spotless = true;
@@ -37,14 +63,31 @@ final class PooledProxy {
     private @Nullable Map<String, Long> ambiguousTargets;
 
     PooledProxy(PoolMember member, Duration timeout, @Nullable String sslBundle, ProxyBreaker breaker) {
+        this.url = member.url();
         this.member = member;
         this.timeout = timeout;
         this.sslBundle = sslBundle;
         this.breaker = breaker;
     }
 
+    /** The settings have changed, but not its URL; what is known of it stays. */
+    void reconfigure(PoolMember changed, Duration changedTimeout, @Nullable String changedSslBundle) {
+        member = changed;
+        timeout = changedTimeout;
+        sslBundle = changedSslBundle;
+    }
+
+    /** It is no longer one of the pool: what its connections still tell concerns nobody. */
+    void remove() {
+        removed = true;
+    }
+
+    boolean isRemoved() {
+        return removed;
+    }
+
     ProxyUrl url() {
-        return member.url();
+        return url;
     }
 
     double weight() {
@@ -98,6 +141,7 @@ final class PooledProxy {
     /** A connection worked. */
     void worked(long nowNanos) {
         workedAtNanos = nowNanos;
+        SUCCEEDED.incrementAndGet(this);
     }
 
     /** How long ago a connection worked, if none has failed since; or else more than any time. */
@@ -128,8 +172,44 @@ final class PooledProxy {
         return breaker.state() != ProxyBreaker.State.CLOSED && !spare;
     }
 
+    /** Whether it gets no new connections, on purpose. */
+    @Nullable
+    Drain drain() {
+        return drain;
+    }
+
+    void drain(@Nullable Drain value) {
+        drain = value;
+    }
+
+    /** Its state has changed. */
+    void changed(String why, long nowNanos) {
+        change = new Change(why, nowNanos);
+    }
+
+    /** All that is known of it. */
+    ProxyPool.Member member(long nowNanos) {
+        Change last = change;
+        Drain drained = drain;
+        Long until = drained != null
+                ? drained.untilNanos()
+                : breaker.state() == ProxyBreaker.State.CLOSED ? null : Long.valueOf(breaker.untilNanos());
+        return new ProxyPool.Member(
+                url(),
+                state(),
+                drained != null ? drained.reason() : last == null ? null : last.why(),
+                last == null ? null : Duration.ofNanos(nowNanos - last.atNanos()),
+                until == null ? null : Duration.ofNanos(Math.max(0, until - nowNanos)),
+                active,
+                succeeded,
+                failed);
+    }
+
     /** What is known of it, in one word. */
     ProxyPool.MemberState state() {
+        if (drain != null) {
+            return ProxyPool.MemberState.DRAINED;
+        }
         if (down) {
             return ProxyPool.MemberState.DOWN;
         }
@@ -143,19 +223,25 @@ final class PooledProxy {
         return active;
     }
 
+    /** Whether nothing is wrong with it. */
+    boolean works() {
+        return !down && breaker.state() == ProxyBreaker.State.CLOSED;
+    }
+
     /** Whether connections may take it. */
     boolean isUsable() {
-        return !down && breaker.state() == ProxyBreaker.State.CLOSED;
+        return works() && drain == null;
     }
 
     /** Whether connections may take it if they find no usable one. */
     boolean isSpare() {
-        return !down && breaker.state() != ProxyBreaker.State.CLOSED && spare;
+        return !down && breaker.state() != ProxyBreaker.State.CLOSED && spare && drain == null;
     }
 
     /** A failure of its own, at the highest level so far. */
     void failed(long nowNanos, HealthCheck.Level level) {
         failedAtNanos = nowNanos;
+        FAILED.incrementAndGet(this);
         spotless = false;
         failing = true;
         if (level.compareTo(failedLevel) > 0) {

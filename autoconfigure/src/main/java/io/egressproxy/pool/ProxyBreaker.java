@@ -23,8 +23,8 @@ final class ProxyBreaker {
 
     private static final long PAUSE_NANOS = Duration.ofSeconds(1).toNanos();
 
-    private final CircuitBreakerSettings settings;
-    private final Duration permitExpiry;
+    private CircuitBreakerSettings settings;
+    private Duration permitExpiry;
     private final DoubleSupplier random;
     private volatile State state = State.CLOSED; // read without the pool's lock
     private int failures;
@@ -46,6 +46,12 @@ final class ProxyBreaker {
 
     State state() {
         return state;
+    }
+
+    /** Counts on by other rules from now on. */
+    void reconfigure(CircuitBreakerSettings changed, Duration changedPermitExpiry) {
+        settings = changed;
+        permitExpiry = changedPermitExpiry;
     }
 
     /** When the state changes by itself; meaningless while closed. */
@@ -77,9 +83,14 @@ final class ProxyBreaker {
         untilNanos = nowNanos + half + (long) (half * random.getAsDouble()); // equal jitter
     }
 
+    /** Whether the time to try the proxy has come, and nobody does. */
+    boolean isProbeDue(long nowNanos) {
+        return state != State.CLOSED && nowNanos - untilNanos >= 0;
+    }
+
     /** Takes the one permit to try the proxy, if the time for it has come. */
     boolean tryProbe(long nowNanos) {
-        if (state == State.CLOSED || nowNanos - untilNanos < 0) {
+        if (!isProbeDue(nowNanos)) {
             return false;
         }
         state = State.HALF_OPEN;

@@ -13,6 +13,7 @@ import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import java.time.Duration;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -26,10 +27,14 @@ import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.spi.LoggingEventBuilder;
 
 /**
  * The proxies of one entry. A connection takes a {@link Use} of one of them and reports how it ended; the pool leaves out those
@@ -49,12 +54,13 @@ public final class ProxyPool {
     private static final Duration PERMIT_SLACK = Duration.ofSeconds(1);
 
     private final String name;
-    private final ProxyEntry settings;
-    private final Selection selection;
     private final LongSupplier nanoTime;
+    private final DoubleSupplier random;
     private final RetryBudget retries;
-    private final List<PooledProxy> proxies;
-    private final Set<ProxyUrl> urls;
+    private volatile ProxyEntry settings;
+    private volatile Selection selection;
+    private volatile List<PooledProxy> proxies;
+    private volatile Set<ProxyUrl> urls;
     private final AvoidedProxies avoided = new AvoidedProxies();
     private final Map<ProxyTarget, Silence> silences = new ConcurrentHashMap<>();
     private final Object lock = new Object();
@@ -64,6 +70,7 @@ public final class ProxyPool {
     private volatile PoolSnapshot usable;
     private volatile PoolSnapshot spares;
     private volatile boolean complete = true;
+    private volatile boolean draining;
     private volatile long probeAtNanos;
 
     private final List<Consumer<ProxyUrl>> outListeners = new CopyOnWriteArrayList<>();
@@ -123,7 +130,9 @@ public final class ProxyPool {
         /** It fails, and is taken only when nothing else is left: no more of the pool may be left out. */
         SPARE,
         /** Its health checks hold it down. */
-        DOWN;
+        DOWN,
+        /** Somebody has said that it is to get no new connections. */
+        DRAINED;
 
         /**
          * The name used in metrics and health details.
@@ -140,9 +149,22 @@ public final class ProxyPool {
      *
      * @param proxy the proxy
      * @param state what is known of it
+     * @param why what its state was last changed by, without secrets; null if it never was
+     * @param inStateFor how long ago that was; null if it never was
+     * @param leftOutFor how much longer it is left out if nothing else happens; null if it is not, or nobody knows
      * @param activeConnections how many connections it has
+     * @param succeededConnections how many connections reached their target through it
+     * @param failedConnections how many failed by its own fault
      */
-    public record Member(ProxyUrl proxy, MemberState state, int activeConnections) {}
+    public record Member(
+            ProxyUrl proxy,
+            MemberState state,
+            @Nullable String why,
+            @Nullable Duration inStateFor,
+            @Nullable Duration leftOutFor,
+            int activeConnections,
+            long succeededConnections,
+            long failedConnections) {}
 
     /** What a connection gets: a use of a proxy, or the reason why it gets none. */
     public sealed interface Grant {
@@ -250,13 +272,14 @@ public final class ProxyPool {
         this.name = name;
         this.settings = settings;
         this.nanoTime = nanoTime;
+        this.random = random;
         this.retries = new RetryBudget(nanoTime);
         this.selection = selection(settings.strategy(), strategies);
         this.proxies = Objects.requireNonNull(settings.pool()).stream()
                 .filter(PoolMember::enabled)
-                .map(member -> pooled(member, random))
+                .map(this::pooled)
                 .toList();
-        this.urls = proxies.stream().map(PooledProxy::url).collect(Collectors.toUnmodifiableSet());
+        this.urls = urls(proxies);
         this.usable = PoolSnapshot.of(proxies, nanoTime);
         this.spares = usable.unweighted(List.of());
         this.roundAtNanos = nanoTime.getAsLong() - CHECK_ROUND_NANOS;
@@ -275,12 +298,89 @@ public final class ProxyPool {
         return Selection.by(name, own);
     }
 
-    private PooledProxy pooled(PoolMember member, DoubleSupplier random) {
-        Integer seconds = member.timeoutSeconds() != null ? member.timeoutSeconds() : settings.timeoutSeconds();
-        Duration timeout = seconds == null ? ProxyEntry.DEFAULT_TIMEOUT : Duration.ofSeconds(seconds);
-        String sslBundle = member.sslBundle() != null ? member.sslBundle() : settings.sslBundle();
+    private static Set<ProxyUrl> urls(List<PooledProxy> proxies) {
+        return proxies.stream().map(PooledProxy::url).collect(Collectors.toUnmodifiableSet());
+    }
+
+    private PooledProxy pooled(PoolMember member) {
+        Duration timeout = timeout(settings, member);
         ProxyBreaker breaker = new ProxyBreaker(settings.circuitBreaker(), timeout.plus(PERMIT_SLACK), random);
-        return new PooledProxy(member, timeout, sslBundle, breaker);
+        return new PooledProxy(member, timeout, sslBundle(settings, member), breaker);
+    }
+
+    private static Duration timeout(ProxyEntry entry, PoolMember member) {
+        Integer seconds = member.timeoutSeconds() != null ? member.timeoutSeconds() : entry.timeoutSeconds();
+        return seconds == null ? ProxyEntry.DEFAULT_TIMEOUT : Duration.ofSeconds(seconds);
+    }
+
+    private static @Nullable String sslBundle(ProxyEntry entry, PoolMember member) {
+        return member.sslBundle() != null ? member.sslBundle() : entry.sslBundle();
+    }
+
+    /**
+     * Works out other settings. Changes nothing as yet.
+     *
+     * @param changed an entry that uses its pool
+     * @param strategies finds a strategy that is not built in by its name, or null
+     * @return what puts them in force, and cannot fail: a proxy whose URL stays keeps what is known of it, one with other credentials starts
+     *     anew but stays drained if it is, and one that has gone gets no new connections
+     * @throws IllegalArgumentException if there is no such strategy; the message has the name
+     */
+    public Runnable prepare(ProxyEntry changed, Function<String, @Nullable ProxySelectionStrategy> strategies) {
+        Selection next =
+                changed.strategy().equals(settings.strategy()) ? selection : selection(changed.strategy(), strategies);
+        return () -> {
+            synchronized (lock) {
+                settings = changed;
+                selection = next;
+                reconfigure();
+            }
+        };
+    }
+
+    private void reconfigure() {
+        Map<ProxyUrl, PooledProxy> known = new HashMap<>();
+        proxies.forEach(proxy -> known.put(proxy.url(), proxy));
+        List<PooledProxy> next = Objects.requireNonNull(settings.pool()).stream()
+                .filter(PoolMember::enabled)
+                .map(member -> {
+                    PooledProxy proxy = known.remove(member.url());
+                    if (proxy == null) {
+                        return pooled(member);
+                    }
+                    Duration timeout = timeout(settings, member);
+                    proxy.reconfigure(member, timeout, sslBundle(settings, member));
+                    proxy.breaker().reconfigure(settings.circuitBreaker(), timeout.plus(PERMIT_SLACK));
+                    return proxy;
+                })
+                .toList();
+        known.values().forEach(gone -> {
+            gone.remove();
+            next.stream()
+                    .filter(proxy -> gone.drain() != null && proxy.url().isSameUserOf(gone.url()))
+                    .forEach(proxy -> proxy.drain(gone.drain()));
+        });
+        if (next.stream().noneMatch(proxy -> proxy.isUsable() || proxy.isSpare())) {
+            // never the last: those that were left out for good while others were there must do
+            next.stream().filter(PooledProxy::isEjected).forEach(proxy -> proxy.spare(true));
+        }
+        if (next.stream().allMatch(proxy -> proxy.drain() != null)) {
+            next.forEach(proxy -> proxy.drain(null)); // those that were to take over have gone
+        }
+        proxies = next;
+        urls = urls(next);
+        usable = PoolSnapshot.of(next, nanoTime);
+        publish();
+    }
+
+    /**
+     * Whether a proxy is one of the pool's, whatever its state.
+     *
+     * @param proxy the proxy, with its credentials
+     * @return true if connections may get it
+     */
+    public boolean has(ProxyUrl proxy) {
+        return urls.contains(proxy);
     }
 
     /**
@@ -334,8 +434,19 @@ public final class ProxyPool {
      * @return in the order written
      */
     public List<Member> states() {
+        endDrains();
+        long now = nanoTime.getAsLong();
+        return proxies.stream().map(proxy -> proxy.member(now)).toList();
+    }
+
+    /**
+     * What can be known of each proxy at any time.
+     *
+     * @return for each proxy, in the order written, what {@link #states()} would say of it
+     */
+    public List<Supplier<Member>> views() {
         return proxies.stream()
-                .map(proxy -> new Member(proxy.url(), proxy.state(), proxy.activeConnections()))
+                .map(proxy -> (Supplier<Member>) () -> proxy.member(nanoTime.getAsLong()))
                 .toList();
     }
 
@@ -346,11 +457,128 @@ public final class ProxyPool {
      * @return their number now
      */
     public int count(MemberState state) {
+        endDrains();
         int count = 0;
         for (PooledProxy proxy : proxies) {
             count += proxy.state() == state ? 1 : 0;
         }
         return count;
+    }
+
+    /**
+     * Whether a pool would be left without any proxy if some were drained.
+     *
+     * @param which those to drain
+     * @return true if all others are drained already, or there are none
+     */
+    public boolean wouldBeEmptyWithout(Predicate<ProxyUrl> which) {
+        return proxies.stream().allMatch(proxy -> proxy.drain() != null || which.test(proxy.url()));
+    }
+
+    /**
+     * Gives proxies no new connections. Those that are open stay; idle ones are closed.
+     *
+     * @param which those to drain
+     * @param reason for logs and whoever asks, without secrets
+     * @param expiry when that ends by itself, or null if only {@link #resume} ends it
+     * @return those that are drained now; none if the pool has none of them, or would be left without any proxy
+     */
+    public List<ProxyUrl> drain(Predicate<ProxyUrl> which, String reason, @Nullable Duration expiry) {
+        synchronized (lock) {
+            endDrainsThatAreOver();
+            List<PooledProxy> drained =
+                    proxies.stream().filter(proxy -> which.test(proxy.url())).toList();
+            if (drained.isEmpty() || wouldBeEmptyWithout(which)) {
+                return List.of();
+            }
+            long now = nanoTime.getAsLong();
+            drained.forEach(proxy -> {
+                proxy.drain(new PooledProxy.Drain(reason, expiry == null ? null : now + expiry.toNanos()));
+                proxy.changed(reason, now);
+            });
+            draining = true;
+            publish();
+            drained.forEach(proxy -> {
+                outListeners.forEach(listener -> listener.accept(proxy.url()));
+                described(log.atInfo(), proxy)
+                        .addKeyValue("reason", reason)
+                        .log(
+                                "pool {}: {} is drained ({}){}, {} of {} proxies usable",
+                                name,
+                                proxy.url(),
+                                reason,
+                                expiry == null ? "" : " for " + expiry.toSeconds() + " s",
+                                usable.size(),
+                                proxies.size());
+            });
+            return drained.stream().map(PooledProxy::url).toList();
+        }
+    }
+
+    /**
+     * Gives drained proxies connections again.
+     *
+     * @param which those to resume
+     * @return those that were drained
+     */
+    public List<ProxyUrl> resume(Predicate<ProxyUrl> which) {
+        synchronized (lock) {
+            return resumed(
+                    proxies.stream()
+                            .filter(proxy -> proxy.drain() != null && which.test(proxy.url()))
+                            .toList(),
+                    "resumed");
+        }
+    }
+
+    /** Ends what has expired, for whoever looks; connections come by here on their own. */
+    private void endDrains() {
+        if (draining) {
+            synchronized (lock) {
+                endDrainsThatAreOver();
+            }
+        }
+    }
+
+    private void endDrainsThatAreOver() {
+        if (draining) {
+            long now = nanoTime.getAsLong();
+            resumed(
+                    proxies.stream()
+                            .filter(proxy -> proxy.drain() != null
+                                    && Objects.requireNonNull(proxy.drain()).isOver(now))
+                            .toList(),
+                    "no longer drained");
+        }
+    }
+
+    private List<ProxyUrl> resumed(List<PooledProxy> which, String why) {
+        if (which.isEmpty()) {
+            return List.of();
+        }
+        long now = nanoTime.getAsLong();
+        which.forEach(proxy -> {
+            proxy.drain(null);
+            proxy.changed(why, now);
+        });
+        draining = proxies.stream().anyMatch(proxy -> proxy.drain() != null);
+        publish();
+        which.forEach(proxy -> described(log.atInfo(), proxy)
+                .log(
+                        "pool {}: {} is {}, {} of {} proxies usable",
+                        name,
+                        proxy.url(),
+                        why,
+                        usable.size(),
+                        proxies.size()));
+        return which.stream().map(PooledProxy::url).toList();
+    }
+
+    /** For structured logs: what the line is about. */
+    private LoggingEventBuilder described(LoggingEventBuilder line, PooledProxy proxy) {
+        return line.addKeyValue("pool", name)
+                .addKeyValue("proxy", proxy.url().toString())
+                .addKeyValue("state", proxy.state().id());
     }
 
     /**
@@ -443,15 +671,46 @@ public final class ProxyPool {
      * The proxy that the next connection would take. Takes none, and does not turn a rotation.
      *
      * @param target where the connection would go
-     * @return the use it would get, or null if none is usable
+     * @return what it would get, or null if none is usable
      */
     public @Nullable Preview preview(ProxyTarget target) {
+        endDrains();
+        PooledProxy trial = !complete && nanoTime.getAsLong() - probeAtNanos >= 0 ? nextTrial(target) : null;
+        if (trial != null) {
+            return preview(trial, proxies.size() > 1, "its time of being left out is over, and it is tried");
+        }
         PoolSnapshot snapshot = usable;
         PooledProxy usual = choose(snapshot, target, List.of(), true);
-        PooledProxy chosen = usual != null ? usual : choose(spares, target, List.of(), true);
-        return chosen == null
-                ? null
-                : new Preview(chosen.url(), timeout(chosen, snapshot.size() > 1, List.of()), chosen.sslBundle());
+        if (usual != null) {
+            return preview(usual, snapshot.size() > 1, "by " + settings.strategy());
+        }
+        PooledProxy spare = choose(spares, target, List.of(), true);
+        if (spare != null) {
+            return preview(spare, spares.size() > 1, "it fails, and no other is left");
+        }
+        PooledProxy last = settings.onExhausted() == OnExhausted.LAST_RESORT ? nextLastResort(target) : null;
+        return last == null ? null : preview(last, false, "all are out, and it is the last resort");
+    }
+
+    private Preview preview(PooledProxy proxy, boolean othersLeft, String why) {
+        return new Preview(proxy.url(), timeout(proxy, othersLeft, List.of()), proxy.sslBundle(), why);
+    }
+
+    private @Nullable PooledProxy nextTrial(ProxyTarget target) {
+        long now = nanoTime.getAsLong();
+        synchronized (lock) {
+            return proxies.stream()
+                    .filter(proxy -> mayTry(proxy, target, List.of(), now)
+                            && proxy.breaker().isProbeDue(now))
+                    .findFirst()
+                    .orElse(null);
+        }
+    }
+
+    private @Nullable PooledProxy nextLastResort(ProxyTarget target) {
+        synchronized (lock) {
+            return lastResort(target, List.of(), nanoTime.getAsLong());
+        }
     }
 
     /**
@@ -460,8 +719,9 @@ public final class ProxyPool {
      * @param proxy the proxy
      * @param timeout how long connecting to it and its handshake may take
      * @param sslBundle the SSL bundle for it, or null for the JVM's trust
+     * @param why why this one, in words
      */
-    public record Preview(ProxyUrl proxy, Duration timeout, @Nullable String sslBundle) {}
+    public record Preview(ProxyUrl proxy, Duration timeout, @Nullable String sslBundle, String why) {}
 
     private Duration timeout(PooledProxy proxy, boolean othersLeft, Collection<ProxyUrl> tried) {
         boolean another = othersLeft && tried.size() + 1 < settings.maxAttempts();
@@ -474,12 +734,9 @@ public final class ProxyPool {
     private @Nullable Use probe(ProxyTarget target, Collection<ProxyUrl> tried) {
         long now = nanoTime.getAsLong();
         synchronized (lock) {
+            endDrainsThatAreOver();
             for (PooledProxy proxy : proxies) {
-                if (!tried.contains(proxy.url())
-                        && !proxy.isDown()
-                        && !healsByCheck(proxy)
-                        && !avoided.avoids(target, proxy.url(), true, now)
-                        && proxy.breaker().tryProbe(now)) {
+                if (mayTry(proxy, target, tried, now) && proxy.breaker().tryProbe(now)) {
                     scheduleProbe();
                     return new Use(proxy, target, timeout(proxy, proxies.size() > 1, tried), true);
                 }
@@ -488,27 +745,42 @@ public final class ProxyPool {
         return null;
     }
 
+    private boolean mayTry(PooledProxy proxy, ProxyTarget target, Collection<ProxyUrl> tried, long now) {
+        return !tried.contains(proxy.url())
+                && proxy.drain() == null
+                && !proxy.isDown()
+                && !healsByCheck(proxy)
+                && !avoided.avoids(target, proxy.url(), true, now);
+    }
+
     private Grant lastResort(ProxyTarget target, Collection<ProxyUrl> tried) {
         if (settings.onExhausted() != OnExhausted.LAST_RESORT) {
             return new Grant.None(Exhausted.PROXIES);
         }
         long now = nanoTime.getAsLong();
         synchronized (lock) {
-            PooledProxy first = null;
-            for (PooledProxy proxy : proxies) {
-                if (!tried.contains(proxy.url())
-                        && proxy.sinceLastResort(now) >= LAST_RESORT_NANOS
-                        && !avoided.avoids(target, proxy.url(), true, now)
-                        && (first == null || isBackBefore(proxy, first, now))) {
-                    first = proxy;
-                }
-            }
+            PooledProxy first = lastResort(target, tried, now);
             if (first == null) {
                 return new Grant.None(Exhausted.PROXIES);
             }
             first.lastResort(now);
             return new Use(first, target, first.timeout(), false);
         }
+    }
+
+    /** The one whose time of being left out ends first. */
+    private @Nullable PooledProxy lastResort(ProxyTarget target, Collection<ProxyUrl> tried, long now) {
+        PooledProxy first = null;
+        for (PooledProxy proxy : proxies) {
+            if (!tried.contains(proxy.url())
+                    && proxy.drain() == null
+                    && proxy.sinceLastResort(now) >= LAST_RESORT_NANOS
+                    && !avoided.avoids(target, proxy.url(), true, now)
+                    && (first == null || isBackBefore(proxy, first, now))) {
+                first = proxy;
+            }
+        }
+        return first;
     }
 
     private static boolean isBackBefore(PooledProxy proxy, PooledProxy other, long now) {
@@ -589,6 +861,16 @@ public final class ProxyPool {
         }
     }
 
+    /** From now on the proxies are no longer checked. */
+    void unchecked() {
+        checkRequests = CheckRequests.NONE;
+        checkLevel = null;
+        synchronized (lock) {
+            proxies.forEach(proxy -> proxy.down(false)); // nobody would ever bring it back
+            publish();
+        }
+    }
+
     /** From now on the proxies are checked. */
     void checkedBy(HealthCheck.Level level, CheckRequests requests) {
         checkRequests = requests;
@@ -601,7 +883,7 @@ public final class ProxyPool {
     /** A check succeeded, or a connection that counts as one. */
     void checkSucceeded(PooledProxy proxy, HealthCheck.Level level, boolean enough) {
         synchronized (lock) {
-            boolean wasUsable = proxy.isUsable();
+            boolean worked = proxy.works();
             boolean due = proxy.breaker().state() != ProxyBreaker.State.CLOSED
                     && nanoTime.getAsLong() - proxy.breaker().untilNanos() >= 0;
             if ((due || usable.size() == 0) && level.compareTo(proxy.failedLevel()) >= 0) {
@@ -611,14 +893,8 @@ public final class ProxyPool {
             if (enough || usable.size() == 0) { // nobody waits for a second success while there is nothing else
                 proxy.down(false);
             }
-            if (!wasUsable && proxy.isUsable()) {
-                publish();
-                log.info(
-                        "pool {}: {} passes its health check again, {} of {} proxies usable",
-                        name,
-                        proxy.url(),
-                        usable.size(),
-                        proxies.size());
+            if (!worked && proxy.works()) {
+                back(proxy, "passes its health check");
             }
         }
     }
@@ -635,20 +911,26 @@ public final class ProxyPool {
             }
             if (out && !proxy.isDown()) {
                 proxy.down(true);
+                proxy.changed("health check: " + reason, now);
                 publish();
                 outListeners.forEach(listener -> listener.accept(proxy.url()));
-                log.warn(
-                        "pool {}: {} fails its health check: {}; {} of {} proxies usable",
-                        name,
-                        proxy.url(),
-                        reason,
-                        usable.size(),
-                        proxies.size());
+                described(log.atWarn(), proxy)
+                        .addKeyValue("reason", reason)
+                        .log(
+                                "pool {}: {} fails its health check: {}; {} of {} proxies usable",
+                                name,
+                                proxy.url(),
+                                reason,
+                                usable.size(),
+                                proxies.size());
             }
         }
     }
 
     private void report(PooledProxy proxy, ProxyTarget target, boolean probe, Outcome outcome) {
+        if (proxy.isRemoved()) {
+            return;
+        }
         if (outcome instanceof Outcome.Succeeded) {
             proxy.worked(nanoTime.getAsLong());
             if (!avoided.isEmpty()) {
@@ -675,19 +957,26 @@ public final class ProxyPool {
     }
 
     private void succeeded(PooledProxy proxy) {
-        boolean wasUsable = proxy.isUsable();
+        boolean worked = proxy.works();
         proxy.breaker().succeeded();
         proxy.succeeded();
         proxy.down(false); // a connection shows more than a check
-        if (!wasUsable) {
-            publish();
-            log.info(
-                    "pool {}: {} serves again, {} of {} proxies usable",
-                    name,
-                    proxy.url(),
-                    usable.size(),
-                    proxies.size());
+        if (!worked) {
+            back(proxy, "serves");
         }
+    }
+
+    private void back(PooledProxy proxy, String how) {
+        proxy.changed(how + " again", nanoTime.getAsLong());
+        publish();
+        described(log.atInfo(), proxy)
+                .log(
+                        "pool {}: {} {} again, {} of {} proxies usable",
+                        name,
+                        proxy.url(),
+                        how,
+                        usable.size(),
+                        proxies.size());
     }
 
     private void failed(PooledProxy proxy, ProxyTarget target, boolean probe, Outcome.Failed failure) {
@@ -707,20 +996,25 @@ public final class ProxyPool {
                 proxy.spare(!mayEject(proxy));
             }
             proxy.breaker().open(now);
+            proxy.changed(failure.detail(), now);
             publish();
             outListeners.forEach(listener -> listener.accept(proxy.url()));
             checkRequests.request(proxy, proxy.breaker().untilNanos() - now);
-            log.warn(
-                    "pool {}: {} {} (stage {}, blame {}), {} for {} ms, {} of {} proxies usable",
-                    name,
-                    proxy.url(),
-                    failure.detail(),
-                    failure.stage().id(),
-                    failure.blame().id(),
-                    proxy.isEjected() ? "left out" : "taken only if no other is left",
-                    Duration.ofNanos(proxy.breaker().untilNanos() - now).toMillis(),
-                    usable.size(),
-                    proxies.size());
+            described(log.atWarn(), proxy)
+                    .addKeyValue("stage", failure.stage().id())
+                    .addKeyValue("blame", failure.blame().id())
+                    .addKeyValue("reason", failure.detail())
+                    .log(
+                            "pool {}: {} {} (stage {}, blame {}), {} for {} ms, {} of {} proxies usable",
+                            name,
+                            proxy.url(),
+                            failure.detail(),
+                            failure.stage().id(),
+                            failure.blame().id(),
+                            proxy.isEjected() ? "left out" : "taken only if no other is left",
+                            Duration.ofNanos(proxy.breaker().untilNanos() - now).toMillis(),
+                            usable.size(),
+                            proxies.size());
         }
     }
 
@@ -841,11 +1135,19 @@ public final class ProxyPool {
     private void scheduleProbe() {
         long now = nanoTime.getAsLong();
         probeAtNanos = now
-                + proxies.stream()
-                        .filter(proxy -> proxy.breaker().state() != ProxyBreaker.State.CLOSED
-                                && !proxy.isDown()
-                                && !healsByCheck(proxy))
-                        .mapToLong(proxy -> proxy.breaker().untilNanos() - now)
+                + LongStream.concat(
+                                proxies.stream()
+                                        .filter(proxy -> proxy.breaker().state() != ProxyBreaker.State.CLOSED
+                                                && proxy.drain() == null
+                                                && !proxy.isDown()
+                                                && !healsByCheck(proxy))
+                                        .mapToLong(proxy -> proxy.breaker().untilNanos() - now),
+                                proxies.stream()
+                                        .map(PooledProxy::drain)
+                                        .filter(drain -> drain != null && drain.untilNanos() != null)
+                                        .mapToLong(drain -> Objects.requireNonNull(Objects.requireNonNull(drain)
+                                                        .untilNanos())
+                                                - now))
                         .min()
                         .orElse(Long.MAX_VALUE / 2); // all that are out come back by a check
     }

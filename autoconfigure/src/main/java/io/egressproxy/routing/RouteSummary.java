@@ -7,12 +7,19 @@ import io.egressproxy.ProxyDecision.Direct;
 import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
+import io.egressproxy.pool.ProxyPool;
+import io.egressproxy.pool.ProxyPool.Member;
+import io.egressproxy.pool.ProxyPool.MemberState;
 import io.egressproxy.routing.RouteTable.Route;
 import io.egressproxy.settings.DirectFallback;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.UnmatchedHosts;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -28,6 +35,20 @@ final class RouteSummary {
     private RouteSummary() {}
 
     static void log(ProxySettings settings, RouteTable table) {
+        Collection<ProxyPool> pools = table.pools();
+        long proxies = pools.stream().mapToLong(pool -> pool.proxies().size()).sum();
+        log.atInfo()
+                .addKeyValue("exchanges", settings.exchanges().size())
+                .addKeyValue("pools", pools.size())
+                .addKeyValue("proxies", proxies)
+                .addKeyValue("service", settings.externalService().enabled())
+                .log(
+                        "Egress proxying is on: {} exchange(s), {} pool(s) with {} proxies, {}, direct-fallback {}",
+                        settings.exchanges().size(),
+                        pools.size(),
+                        proxies,
+                        settings.externalService().enabled() ? "a proxy service" : "no proxy service",
+                        settings.directFallback().name().toLowerCase(Locale.ROOT));
         List<String> halfDirect = new ArrayList<>();
         Stream.concat(settings.exchanges().keySet().stream(), Stream.of(ExchangeId.DEFAULT))
                 .forEach(exchange -> {
@@ -64,6 +85,31 @@ final class RouteSummary {
             log.warn("proxy.direct-fallback is always: when no proxy is left, connections are made DIRECTLY,"
                     + " except for exchanges with require-proxy");
         }
+    }
+
+    /** The same for whoever asks. */
+    static Map<String, Map<String, String>> routes(RouteTable table) {
+        Map<String, Map<String, String>> routes = new LinkedHashMap<>();
+        Stream.concat(table.settings().exchanges().keySet().stream(), Stream.of(ExchangeId.DEFAULT))
+                .forEach(exchange -> {
+                    Map<String, String> byType = new LinkedHashMap<>();
+                    for (ConnectionType type : ConnectionType.values()) {
+                        byType.put(type.id(), text(table.route(ProxyTarget.of(exchange, type))));
+                    }
+                    routes.put(exchange.toString(), byType);
+                });
+        return routes;
+    }
+
+    /** The proxies of a pool with what is known of them. */
+    static String members(ProxyPool pool) {
+        List<Member> members = pool.states();
+        String more = members.size() > SHOWN ? ", ... (" + members.size() + " in all)" : "";
+        return members.stream()
+                .limit(SHOWN)
+                .map(member -> member.proxy() + " " + member.state().id()
+                        + (member.state() == MemberState.UP || member.why() == null ? "" : " (" + member.why() + ")"))
+                .collect(Collectors.joining(", ", "", more));
     }
 
     private static boolean isUnconfigured(Route route) {

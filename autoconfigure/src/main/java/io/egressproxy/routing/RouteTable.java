@@ -26,6 +26,7 @@ import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
@@ -55,7 +56,14 @@ final class RouteTable {
         record Pooled(ProxyPool pool, Source source) implements Route {}
     }
 
-    private record Routes(Map<ConnectionType, Route> byType, boolean requireProxy) {}
+    private record Routes(Map<ConnectionType, Route> byType, boolean requireProxy) {
+        @Nullable
+        ProxyPool ownPool(ConnectionType type) {
+            return byType.get(type) instanceof Route.Pooled pooled && pooled.source() == Source.EXCHANGE
+                    ? pooled.pool()
+                    : null;
+        }
+    }
 
     private final ProxySettings settings;
     private final Function<String, @Nullable ProxySelectionStrategy> strategies;
@@ -63,19 +71,37 @@ final class RouteTable {
     private final Map<ExchangeId, Routes> exchanges = new LinkedHashMap<>();
     private final Routes defaults;
     private final List<Claim> claims = new ArrayList<>();
+    private final List<Runnable> reconfigurations = new ArrayList<>();
 
     RouteTable(ProxySettings settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
+        this(settings, strategies, null);
+    }
+
+    /**
+     * A table that takes over the pools of another one. They go by the new settings once {@link #reconfigurePools} is called.
+     *
+     * @param before the other one, or null
+     * @throws InvalidProxySettingsException if a pool names a strategy that does not exist, or would be left empty
+     */
+    RouteTable(
+            ProxySettings settings,
+            Function<String, @Nullable ProxySelectionStrategy> strategies,
+            @Nullable RouteTable before) {
         this.settings = settings;
         this.strategies = strategies;
+        if (before != null) {
+            before.verifyNoneIsEmptied(settings);
+        }
         for (ConnectionType type : ConnectionType.values()) {
             ProxyEntry entry = settings.defaults().entry(type);
             if (entry != null && entry.usesPool()) {
-                defaultPools.put(type, pool("default", "proxy.default." + type.id(), type, entry));
+                ProxyPool known = before == null ? null : before.defaultPools.get(type);
+                defaultPools.put(type, pool("default", "proxy.default." + type.id(), type, entry, known));
             }
         }
-        this.defaults = routes(ExchangeId.DEFAULT, null);
+        this.defaults = routes(ExchangeId.DEFAULT, null, null);
         settings.exchanges().forEach((id, exchange) -> {
-            exchanges.put(id, routes(id, exchange));
+            exchanges.put(id, routes(id, exchange, before == null ? null : before.exchanges.get(id)));
             exchange.hosts().forEach(pattern -> claims.add(new Claim(pattern, id)));
         });
         claims.sort(Comparator.comparing((Claim claim) -> !claim.pattern().isExact())
@@ -112,6 +138,38 @@ final class RouteTable {
         return Objects.requireNonNull(routes.byType().get(target.type()));
     }
 
+    /** What a route depends on, in words: {@link #route} step by step. */
+    List<String> describe(ProxyTarget target, Route route) {
+        List<String> steps = new ArrayList<>();
+        String host = target.host();
+        if (target.exchange().equals(ExchangeId.UNMATCHED)) {
+            steps.add("no exchange claims the host; unmatched-hosts is "
+                    + settings.unmatchedHosts().name().toLowerCase(Locale.ROOT));
+        } else {
+            steps.add(
+                    exchanges.containsKey(target.exchange())
+                            ? "exchange " + target.exchange() + " is configured"
+                            : "exchange " + target.exchange()
+                                    + " is not configured, and is served as proxy.default says");
+        }
+        if (host == null) {
+            steps.add("no host is given, so that no-proxy " + settings.noProxy() + " is not looked at");
+        } else {
+            steps.add(settings.noProxy().stream()
+                    .filter(pattern -> pattern.matches(host))
+                    .findFirst()
+                    .map(pattern -> "its host is on no-proxy (" + pattern + ")")
+                    .orElse("its host is not on no-proxy"));
+        }
+        if (requiresProxy(target)) {
+            steps.add("require-proxy is true: it never connects directly");
+        }
+        if (route instanceof Route.Exempt exempt) {
+            steps.add("so nothing else is looked at: " + exempt.decision());
+        }
+        return steps;
+    }
+
     /** Where a connection leads whose exchange's own pool is exhausted and hands over to the default. */
     Route defaultRoute(ProxyTarget target) {
         return Objects.requireNonNull(defaults.byType().get(target.type()));
@@ -145,16 +203,57 @@ final class RouteTable {
         return null;
     }
 
-    private Routes routes(ExchangeId id, @Nullable ExchangeSettings exchange) {
+    /** Whoever empties a list by mistake would lose a pool that serves; to remove it the whole entry has to go. */
+    private void verifyNoneIsEmptied(ProxySettings next) {
+        List<SettingsProblem> problems = new ArrayList<>();
+        for (ConnectionType type : ConnectionType.values()) {
+            if (defaultPools.containsKey(type) && isEmptied(next.defaults().entry(type))) {
+                problems.add(emptied("proxy.default." + type.id()));
+            }
+            exchanges.forEach((id, routes) -> {
+                ExchangeSettings exchange = next.exchanges().get(id);
+                if (routes.ownPool(type) != null && exchange != null && isEmptied(exchange.entry(type))) {
+                    problems.add(emptied("proxy.exchanges." + id + "." + type.id()));
+                }
+            });
+        }
+        if (!problems.isEmpty()) {
+            throw new InvalidProxySettingsException(problems);
+        }
+    }
+
+    private static boolean isEmptied(@Nullable ProxyEntry entry) {
+        return entry != null && entry.pool() != null && !Boolean.FALSE.equals(entry.poolEnabled()) && !entry.usesPool();
+    }
+
+    private static SettingsProblem emptied(String property) {
+        return new SettingsProblem(
+                property + ".pool",
+                "would leave a pool that is in use without any enabled proxy; remove the entry if that is meant",
+                null);
+    }
+
+    /** Puts the settings in force for the pools that were taken over. Cannot fail. */
+    void reconfigurePools() {
+        reconfigurations.forEach(Runnable::run);
+    }
+
+    private Routes routes(ExchangeId id, @Nullable ExchangeSettings exchange, @Nullable Routes before) {
         boolean requireProxy = exchange != null && exchange.requireProxy();
         Map<ConnectionType, Route> byType = new EnumMap<>(ConnectionType.class);
         for (ConnectionType type : ConnectionType.values()) {
-            byType.put(type, route(id, exchange == null ? null : exchange.entry(type), type, requireProxy));
+            ProxyPool known = before == null ? null : before.ownPool(type);
+            byType.put(type, route(id, exchange == null ? null : exchange.entry(type), type, requireProxy, known));
         }
         return new Routes(byType, requireProxy);
     }
 
-    private Route route(ExchangeId id, @Nullable ProxyEntry own, ConnectionType type, boolean requireProxy) {
+    private Route route(
+            ExchangeId id,
+            @Nullable ProxyEntry own,
+            ConnectionType type,
+            boolean requireProxy,
+            @Nullable ProxyPool known) {
         boolean inherits = own == null || own.inherits();
         ProxyEntry entry = inherits ? settings.defaults().entry(type) : own;
         Source source = inherits ? Source.DEFAULT : Source.EXCHANGE;
@@ -168,7 +267,7 @@ final class RouteTable {
         if (member == null) {
             ProxyPool pool = inherits
                     ? Objects.requireNonNull(defaultPools.get(type))
-                    : pool(id.toString(), "proxy.exchanges." + id + "." + type.id(), type, entry);
+                    : pool(id.toString(), "proxy.exchanges." + id + "." + type.id(), type, entry, known);
             return new Route.Pooled(pool, source);
         }
         // a lone timeout in an entry that inherits says how long the inherited proxy may take
@@ -181,8 +280,13 @@ final class RouteTable {
                 source));
     }
 
-    private ProxyPool pool(String owner, String property, ConnectionType type, ProxyEntry entry) {
+    private ProxyPool pool(
+            String owner, String property, ConnectionType type, ProxyEntry entry, @Nullable ProxyPool known) {
         try {
+            if (known != null) {
+                reconfigurations.add(known.prepare(entry, strategies));
+                return known;
+            }
             return new ProxyPool(owner + "/" + type.id(), entry, strategies);
         } catch (IllegalArgumentException unknownStrategy) {
             throw new InvalidProxySettingsException(List.of(

@@ -1,5 +1,6 @@
 package io.egressproxy.service;
 
+import io.egressproxy.ProxyServiceAnswer;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import java.time.Duration;
@@ -111,6 +112,15 @@ public final class Answer {
     }
 
     /**
+     * What it says.
+     *
+     * @return without secrets
+     */
+    ProxyServiceAnswer content() {
+        return new ProxyServiceAnswer(proxy, proxyId, Duration.ofNanos(ttlNanos), fallbackPolicy.id());
+    }
+
+    /**
      * The proxy would not or could not reach a target, and it may be the target's fault.
      *
      * @param target the target
@@ -146,6 +156,10 @@ public final class Answer {
     /** An answer without a time to live is for one connection: the first to claim it. */
     boolean claim() {
         return ttlNanos > 0 || claimed.compareAndSet(false, true);
+    }
+
+    Duration age(long nowNanos) {
+        return Duration.ofNanos(nowNanos - answeredAtNanos);
     }
 
     /** When it expires, on the clock of {@link System#nanoTime}. */
@@ -190,6 +204,6 @@ public final class Answer {
     @Override
     public String toString() {
         return (proxy == null ? "no proxy" : proxy.toString()) + (proxyId == null ? "" : " (" + proxyId + ")") + ", "
-                + fallbackPolicy;
+                + fallbackPolicy.id();
     }
 }

@@ -1,9 +1,12 @@
 package io.egressproxy.service;
 
 import io.egressproxy.ProxyUrl;
+import java.time.Duration;
+import java.util.function.BiConsumer;
+import java.util.function.BiPredicate;
 import java.util.function.Consumer;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
+import reactor.core.Disposable;
 
 /**
  * Where answers are kept: bounded, thread-safe, and it may forget any of them at any time. It notes on each answer that it gives how
@@ -39,9 +42,24 @@ public sealed interface AnswerStore permits CaffeineAnswerStore, PlainAnswerStor
     /**
      * Forgets answers.
      *
-     * @param which those to forget
+     * @param which those to forget, by what they are for and by themselves
      */
-    void removeIf(Predicate<Answer> which);
+    void removeIf(BiPredicate<AnswerKey, Answer> which);
+
+    /**
+     * Shows each answer that is kept, expired ones included.
+     *
+     * @param visitor gets them in any order; must not block
+     */
+    void forEach(BiConsumer<AnswerKey, Answer> visitor);
+
+    /**
+     * Keeps others than before.
+     *
+     * @param mostEntries how many answers are kept at most
+     * @param staleIfError how long an answer is kept after it has expired
+     */
+    void limit(int mostEntries, Duration staleIfError);
 
     /**
      * Whether any answer is kept that leads to a proxy.
@@ -55,8 +73,9 @@ public sealed interface AnswerStore permits CaffeineAnswerStore, PlainAnswerStor
      * Has somebody told when an answer is forgotten, and not replaced.
      *
      * @param listener gets the answer; must not block
+     * @return ends that
      */
-    void onForgotten(Consumer<Answer> listener);
+    Disposable onForgotten(Consumer<Answer> listener);
 
     /**
      * A store without any library: the one used least recently goes first, and one that has expired only when it is replaced.

@@ -9,14 +9,17 @@ import io.egressproxy.ProxyUrl;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BiConsumer;
+import java.util.function.BiPredicate;
 import java.util.function.Consumer;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
+import reactor.core.Disposable;
 
 /** Answers in a Caffeine cache, each for its own time. */
 public final class CaffeineAnswerStore implements AnswerStore {
     private final List<Consumer<Answer>> listeners = new CopyOnWriteArrayList<>();
     private final Cache<Object, Object> cache;
+    private volatile long staleNanos;
 
     /**
      * An empty store.
@@ -25,9 +28,10 @@ public final class CaffeineAnswerStore implements AnswerStore {
      * @param staleIfError how long an answer is kept after it has expired
      */
     public CaffeineAnswerStore(int mostEntries, Duration staleIfError) {
+        this.staleNanos = staleIfError.toNanos();
         this.cache = Caffeine.newBuilder()
                 .maximumSize(mostEntries)
-                .expireAfter(new TimeToLive(staleIfError.toNanos()))
+                .expireAfter(new TimeToLive())
                 .ticker(System::nanoTime)
                 .scheduler(Scheduler.systemScheduler())
                 .recordStats()
@@ -36,7 +40,7 @@ public final class CaffeineAnswerStore implements AnswerStore {
     }
 
     /** Each answer's own time; and what a look-up knows of the time is noted on the answer. */
-    private record TimeToLive(long staleNanos) implements Expiry<Object, Object> {
+    private final class TimeToLive implements Expiry<Object, Object> {
         @Override
         public long expireAfterCreate(Object key, Object value, long currentTime) {
             return Math.max(0, ((Answer) value).expiresAtNanos() + staleNanos - currentTime);
@@ -85,8 +89,19 @@ public final class CaffeineAnswerStore implements AnswerStore {
     }
 
     @Override
-    public void removeIf(Predicate<Answer> which) {
-        cache.asMap().values().removeIf(answer -> which.test((Answer) answer));
+    public void removeIf(BiPredicate<AnswerKey, Answer> which) {
+        cache.asMap().entrySet().removeIf(entry -> which.test((AnswerKey) entry.getKey(), (Answer) entry.getValue()));
+    }
+
+    @Override
+    public void forEach(BiConsumer<AnswerKey, Answer> visitor) {
+        cache.asMap().forEach((key, answer) -> visitor.accept((AnswerKey) key, (Answer) answer));
+    }
+
+    @Override
+    public void limit(int mostEntries, Duration staleIfError) {
+        staleNanos = staleIfError.toNanos();
+        cache.policy().eviction().ifPresent(eviction -> eviction.setMaximum(mostEntries));
     }
 
     @Override
@@ -95,7 +110,8 @@ public final class CaffeineAnswerStore implements AnswerStore {
     }
 
     @Override
-    public void onForgotten(Consumer<Answer> listener) {
+    public Disposable onForgotten(Consumer<Answer> listener) {
         listeners.add(listener);
+        return () -> listeners.remove(listener);
     }
 }

@@ -87,9 +87,15 @@ final class EndpointMonitor implements AutoCloseable {
         down.retainAll(endpoints.all());
         boolean allAreDown = down.containsAll(endpoints.all());
         if (allAreDown && !allWereDown) {
-            log.warn("The proxy service is down: its health check at {} {}", endpoint, detail);
+            log.atWarn()
+                    .addKeyValue("endpoint", endpoint.toString())
+                    .addKeyValue("state", "down")
+                    .log("The proxy service is down: its health check at {} {}", endpoint, detail);
         } else if (allWereDown && !allAreDown) {
-            log.info("The proxy service is back: its health check at {} {}", endpoint, detail);
+            log.atInfo()
+                    .addKeyValue("endpoint", endpoint.toString())
+                    .addKeyValue("state", "up")
+                    .log("The proxy service is back: its health check at {} {}", endpoint, detail);
             whenBack.run();
         }
     }

@@ -1,5 +1,6 @@
 package io.egressproxy.service;
 
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** What the service wants to happen when its proxy fails or it has none. */
@@ -12,5 +13,10 @@ public enum FallbackPolicy {
     /** Anything unknown is the careful choice. */
     static FallbackPolicy of(@Nullable String text) {
         return "direct_connection".equals(text) ? DIRECT_CONNECTION : EMBEDDED_FALLBACK;
+    }
+
+    /** The name on the wire. */
+    String id() {
+        return name().toLowerCase(Locale.ROOT);
     }
 }

@@ -307,6 +307,10 @@ final class Feedback implements AutoCloseable {
                 comesAgain(batch, result.unsent(), failure, took);
             }
             // last: what they cause is somebody else's
+            events.feedbackBatch(
+                    batch.wire().batchId(),
+                    batch.wire().reports().size(),
+                    failure != null ? failure.reason().id() : result.accepted() > 0 ? "accepted" : "dropped");
             result.dropped().forEach(Feedback.this::dropped);
             if (result.accepted() > 0) {
                 events.feedback("accepted", result.accepted());

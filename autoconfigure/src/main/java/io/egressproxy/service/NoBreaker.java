@@ -10,6 +10,11 @@ final class NoBreaker implements ServiceBreaker {
     }
 
     @Override
+    public String state() {
+        return "disabled";
+    }
+
+    @Override
     public boolean tryAcquire() {
         return true;
     }

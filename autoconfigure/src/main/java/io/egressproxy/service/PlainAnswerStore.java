@@ -1,21 +1,24 @@
 package io.egressproxy.service;
 
 import io.egressproxy.ProxyUrl;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BiConsumer;
+import java.util.function.BiPredicate;
 import java.util.function.Consumer;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
+import reactor.core.Disposable;
 
 /** One lock; used where Caffeine is not there. */
 final class PlainAnswerStore implements AnswerStore {
     private static final float LOAD_FACTOR = 0.75f;
 
-    private final int mostEntries;
+    private int mostEntries;
     private final Map<AnswerKey, Answer> answers = new LinkedHashMap<>(16, LOAD_FACTOR, true);
     private final List<Consumer<Answer>> listeners = new CopyOnWriteArrayList<>();
 
@@ -34,18 +37,16 @@ final class PlainAnswerStore implements AnswerStore {
 
     @Override
     public void put(AnswerKey key, Answer answer) {
-        Answer eldest = null;
+        List<Answer> eldest = new ArrayList<>(0);
         synchronized (this) {
             answers.put(key, answer);
-            if (answers.size() > mostEntries) {
-                Iterator<Answer> inOrderOfUse = answers.values().iterator();
-                eldest = inOrderOfUse.next();
+            Iterator<Answer> inOrderOfUse = answers.values().iterator();
+            while (answers.size() > mostEntries) {
+                eldest.add(inOrderOfUse.next());
                 inOrderOfUse.remove();
             }
         }
-        if (eldest != null) {
-            forgotten(eldest);
-        }
+        eldest.forEach(this::forgotten);
     }
 
     @Override
@@ -60,16 +61,31 @@ final class PlainAnswerStore implements AnswerStore {
     }
 
     @Override
-    public void removeIf(Predicate<Answer> which) {
+    public void removeIf(BiPredicate<AnswerKey, Answer> which) {
         List<Answer> removed = new ArrayList<>();
         synchronized (this) {
-            answers.values().removeIf(answer -> which.test(answer) && removed.add(answer));
+            answers.entrySet()
+                    .removeIf(entry -> which.test(entry.getKey(), entry.getValue()) && removed.add(entry.getValue()));
         }
         removed.forEach(this::forgotten);
     }
 
+    @Override
+    public void forEach(BiConsumer<AnswerKey, Answer> visitor) {
+        Map<AnswerKey, Answer> copy;
+        synchronized (this) {
+            copy = new LinkedHashMap<>(answers);
+        }
+        copy.forEach(visitor);
+    }
+
     private void forgotten(Answer answer) {
         listeners.forEach(listener -> listener.accept(answer));
+    }
+
+    @Override
+    public synchronized void limit(int most, Duration staleIfError) {
+        mostEntries = most; // what is too many goes with the next that comes
     }
 
     @Override
@@ -78,7 +94,8 @@ final class PlainAnswerStore implements AnswerStore {
     }
 
     @Override
-    public void onForgotten(Consumer<Answer> listener) {
+    public Disposable onForgotten(Consumer<Answer> listener) {
         listeners.add(listener);
+        return () -> listeners.remove(listener);
     }
 }

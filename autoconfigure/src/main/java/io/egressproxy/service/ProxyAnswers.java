@@ -1,7 +1,10 @@
 package io.egressproxy.service;
 
+import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.Outcome;
+import io.egressproxy.ProxyEventListener;
+import io.egressproxy.ProxyServiceAnswer;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.service.Answer.Age;
@@ -21,6 +24,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
@@ -30,6 +34,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.spi.LoggingEventBuilder;
 import org.springframework.util.AlternativeJdkIdGenerator;
 import org.springframework.util.IdGenerator;
 import reactor.core.Disposable;
@@ -64,6 +69,7 @@ public final class ProxyAnswers implements AutoCloseable {
     private final AnswerStore store;
     private final ServiceBreaker breaker;
     private final AnswerValidator validator;
+    private final ProxyEventListener events;
     private final Scheduler scheduler;
     private final Duration longestCall;
     private final LongSupplier nanoTime;
@@ -76,6 +82,7 @@ public final class ProxyAnswers implements AutoCloseable {
     private final List<Consumer<ProxyUrl>> outListeners = new CopyOnWriteArrayList<>();
     private final Disposable.Composite tasks = Disposables.composite();
     private final AtomicInteger requestsOfOneUse = new AtomicInteger();
+    private final AtomicBoolean leftAlone = new AtomicBoolean(); // as far as it has been logged
     private volatile @Nullable Feedback feedback;
 
     /** Until when nobody asks for a key, and how often it has been asked for in vain. */
@@ -119,7 +126,7 @@ public final class ProxyAnswers implements AutoCloseable {
     }
 
     /** A request that is under way. */
-    private record Flight(Mono<Answer> answer, long startNanos) {}
+    private record Flight(Mono<Answer> answer, long startNanos, String correlationId) {}
 
     /**
      * Answers.
@@ -131,6 +138,7 @@ public final class ProxyAnswers implements AutoCloseable {
      * @param breaker leaves a failing service alone
      * @param scheduler where time-outs and later requests run; must not block
      * @param validator takes no answer for granted
+     * @param events told of each request and what it came to
      * @param nanoTime the monotonic clock
      * @param random numbers from 0 to 1, for jitter
      */
@@ -142,8 +150,10 @@ public final class ProxyAnswers implements AutoCloseable {
             ServiceBreaker breaker,
             Scheduler scheduler,
             AnswerValidator validator,
+            ProxyEventListener events,
             LongSupplier nanoTime,
             DoubleSupplier random) {
+        this.events = events;
         this.settings = settings;
         this.service = settings.externalService();
         this.ownRegions = settings.exchanges().entrySet().stream()
@@ -161,7 +171,7 @@ public final class ProxyAnswers implements AutoCloseable {
         this.longestCall = Duration.ofSeconds(service.timeoutSeconds()).multipliedBy(LONGEST_CALL_FACTOR);
         this.nanoTime = nanoTime;
         this.random = random;
-        store.onForgotten(this::forgotten);
+        this.tasks.add(store.onForgotten(this::forgotten));
     }
 
     /**
@@ -246,6 +256,11 @@ public final class ProxyAnswers implements AutoCloseable {
         return !client.isKnownToBeDown() && !breaker.isOpen();
     }
 
+    /** What the breaker says. */
+    String breakerState() {
+        return breaker.state();
+    }
+
     /**
      * Asks the service.
      *
@@ -261,12 +276,14 @@ public final class ProxyAnswers implements AutoCloseable {
         long waited = underWay == null ? 0 : nanoTime.getAsLong() - underWay.startNanos();
         Duration left = service.fallbackAfter().minusNanos(waited);
         if (left.isNegative() || left.isZero()) {
-            return Mono.error(() -> new ProxyServiceException(Reason.TIMEOUT, LATE, null, null));
+            return Mono.error(() -> late(underWay));
         }
-        return claimed(key)
-                .timeout(left, scheduler)
-                .onErrorMap(
-                        TimeoutException.class, late -> new ProxyServiceException(Reason.TIMEOUT, LATE, null, null));
+        return claimed(key).timeout(left, scheduler).onErrorMap(TimeoutException.class, late -> late(flights.get(key)));
+    }
+
+    private static ProxyServiceException late(@Nullable Flight flight) {
+        ProxyServiceException late = new ProxyServiceException(Reason.TIMEOUT, LATE, null, null);
+        return flight == null ? late : late.of(flight.correlationId());
     }
 
     private static ProxyServiceException unavailable(String why) {
@@ -284,7 +301,7 @@ public final class ProxyAnswers implements AutoCloseable {
             requestsOfOneUse.decrementAndGet();
             return claimed(key);
         }
-        return request(key, nanoTime.getAsLong())
+        return request(key, nanoTime.getAsLong(), newCorrelationId())
                 .doFinally(done -> requestsOfOneUse.decrementAndGet())
                 .flatMap(answer -> answer.claim() ? Mono.just(answer) : claimed(key));
     }
@@ -365,7 +382,78 @@ public final class ProxyAnswers implements AutoCloseable {
      */
     public void invalidate(Collection<String> proxyIds) {
         Set<String> gone = Set.copyOf(proxyIds);
-        store.removeIf(answer -> answer.proxyId() != null && gone.contains(answer.proxyId()));
+        store.removeIf((key, answer) -> answer.proxyId() != null && gone.contains(answer.proxyId()));
+    }
+
+    /**
+     * Whether any answer that is kept leads to a proxy.
+     *
+     * @param proxy the proxy
+     * @return true if there is one
+     */
+    public boolean leadTo(ProxyUrl proxy) {
+        return store.leadsTo(proxy);
+    }
+
+    /**
+     * An answer that is kept.
+     *
+     * @param key what it is for
+     * @param content what it says
+     * @param age how long ago it came
+     * @param holdsFor how much longer it is used; negative once it has expired
+     * @param correlationId of the request that it answered
+     */
+    public record KeptAnswer(
+            AnswerKey key, ProxyServiceAnswer content, Duration age, Duration holdsFor, String correlationId) {}
+
+    /**
+     * The answers that are kept now.
+     *
+     * @return all of them, {@code cache.max-entries} at most
+     */
+    public List<KeptAnswer> kept() {
+        long now = nanoTime.getAsLong();
+        List<KeptAnswer> kept = new ArrayList<>();
+        store.forEach((key, answer) -> kept.add(new KeptAnswer(
+                key,
+                answer.content(),
+                answer.age(now),
+                Duration.ofNanos(answer.expiresAtNanos() - now),
+                answer.correlationId())));
+        return kept;
+    }
+
+    /**
+     * An answer in words.
+     *
+     * @param answer the answer
+     * @return the same as {@link Answer#toString()} and how old it is
+     */
+    public String described(Answer answer) {
+        long now = nanoTime.getAsLong();
+        return answer + ", " + answer.age(now).toSeconds() + " s old, holds for "
+                + Duration.ofNanos(answer.expiresAtNanos() - now).toSeconds() + " s more, correlation id "
+                + answer.correlationId();
+    }
+
+    /** Forgets all answers: they are those of another service, or of none. */
+    void forgetAll() {
+        store.removeIf((key, answer) -> true);
+    }
+
+    /**
+     * Forgets the answers for an exchange and type, in all regions, so that the next connection asks. What is open stays.
+     *
+     * @param exchange the exchange
+     * @param type the type
+     * @return how many were kept
+     */
+    public int evict(ExchangeId exchange, ConnectionType type) {
+        AtomicInteger evicted = new AtomicInteger();
+        store.removeIf((key, answer) ->
+                key.exchange().equals(exchange) && key.type() == type && evicted.incrementAndGet() > 0);
+        return evicted.get();
     }
 
     /**
@@ -475,11 +563,12 @@ public final class ProxyAnswers implements AutoCloseable {
         }
         return flights.computeIfAbsent(key, wanted -> {
                     long startNanos = nanoTime.getAsLong();
-                    Mono<Answer> answer = request(key, startNanos)
+                    String correlationId = newCorrelationId();
+                    Mono<Answer> answer = request(key, startNanos, correlationId)
                             .doOnTerminate(() -> flights.remove(key)) // before anybody hears of it, and asks again
                             .doOnCancel(() -> flights.remove(key))
                             .cache();
-                    return new Flight(answer, startNanos);
+                    return new Flight(answer, startNanos, correlationId);
                 })
                 .answer();
     }
@@ -489,7 +578,11 @@ public final class ProxyAnswers implements AutoCloseable {
         return backOff != null && nanoTime.getAsLong() - backOff.untilNanos() < 0;
     }
 
-    private Mono<Answer> request(AnswerKey key, long startNanos) {
+    private String newCorrelationId() {
+        return correlationIds.generateId().toString();
+    }
+
+    private Mono<Answer> request(AnswerKey key, long startNanos, String correlationId) {
         return Mono.defer(() -> {
             Answer kept = store.get(key);
             if (kept != null && kept.age() == Age.FRESH) {
@@ -502,26 +595,38 @@ public final class ProxyAnswers implements AutoCloseable {
                 backOff(key, new BackOff(0, nanoTime.getAsLong() + PAUSE_WHILE_LEFT_ALONE.toNanos()));
                 return Mono.error(unavailable("is left alone after its failures"));
             }
-            String correlationId = correlationIds.generateId().toString();
             Call call = new Call();
+            ProxyTarget target = ProxyTarget.of(key.exchange(), key.type());
+            events.requested(target, correlationId);
             return answer(key, correlationId)
                     .flatMap(answer -> hasFailedSince(key, answer, startNanos)
                             // the proxy failed while the request was on its way, which could not know of it
                             ? answer(key, correlationId)
                             : Mono.just(answer))
                     .timeout(longestCall, scheduler)
-                    .onErrorMap(ProxyAnswers::explained)
+                    .onErrorMap(failure -> explained(failure).of(correlationId))
                     .doOnNext(answer -> {
                         call.succeeded();
                         keep(key, answer);
+                        described(target, correlationId).log("{} [{}]: {}", target, correlationId, answer);
+                        events.answered(target, correlationId, answer.content());
                     })
-                    .doOnError(failure -> {
+                    .doOnError(ProxyServiceException.class, failure -> {
                         call.failed(failure);
-                        log.debug("{} [{}]: {}", key, correlationId, failure.getMessage());
+                        described(target, correlationId).log("{}: {}", target, failure.getMessage());
                         retryLater(key, failure);
+                        events.notAnswered(
+                                target, correlationId, failure.reason().id(), String.valueOf(failure.getMessage()));
                     })
                     .doOnCancel(call::cancelled);
         });
+    }
+
+    private static LoggingEventBuilder described(ProxyTarget target, String correlationId) {
+        return log.atDebug()
+                .addKeyValue("exchange", target.exchange().toString())
+                .addKeyValue("connection.type", target.type().id())
+                .addKeyValue("correlation.id", correlationId);
     }
 
     private Mono<Answer> answer(AnswerKey key, String correlationId) {
@@ -537,9 +642,9 @@ public final class ProxyAnswers implements AutoCloseable {
     }
 
     /** A client of the application's own may fail in any way; its messages may hold anything. */
-    private static Throwable explained(Throwable failure) {
-        if (failure instanceof ProxyServiceException) {
-            return failure;
+    private static ProxyServiceException explained(Throwable failure) {
+        if (failure instanceof ProxyServiceException known) {
+            return known;
         }
         return failure instanceof TimeoutException
                 ? new ProxyServiceException(Reason.TIMEOUT, "did not answer in time", null, null)
@@ -568,17 +673,27 @@ public final class ProxyAnswers implements AutoCloseable {
         void succeeded() {
             if (report()) {
                 breaker.succeeded(took());
+                if (leftAlone.get() && !breaker.isOpen() && leftAlone.compareAndSet(true, false)) {
+                    log.info("The proxy service answers again, and is no longer left alone");
+                }
             }
         }
 
-        void failed(Throwable failure) {
+        void failed(ProxyServiceException failure) {
             if (!report()) {
                 return;
             }
-            if (failure instanceof ProxyServiceException known && known.reason() == Reason.REJECTED) {
+            if (failure.reason() == Reason.REJECTED) {
                 breaker.released();
             } else {
                 breaker.failed(took(), failure);
+                if (breaker.isOpen() && leftAlone.compareAndSet(false, true)) {
+                    log.atWarn()
+                            .addKeyValue("reason", failure.reason().id())
+                            .log(
+                                    "The proxy service is left alone after its failures; the last one: {}",
+                                    failure.getMessage());
+                }
             }
         }
 

@@ -59,6 +59,7 @@ public final class ProxyServiceException extends IOException {
 
     private final Reason reason;
     private final @Nullable Duration retryAfter;
+    private final @Nullable String correlationId;
 
     /**
      * A failed request.
@@ -70,12 +71,35 @@ public final class ProxyServiceException extends IOException {
      */
     public ProxyServiceException(
             Reason reason, String detail, @Nullable Duration retryAfter, @Nullable Throwable cause) {
-        super(THE_SERVICE + detail);
-        this.reason = reason;
-        this.retryAfter = retryAfter;
+        this(THE_SERVICE + detail, reason, retryAfter, null);
         if (cause != null) {
             initCause(cause);
         }
+    }
+
+    private ProxyServiceException(
+            String message, Reason reason, @Nullable Duration retryAfter, @Nullable String correlationId) {
+        super(message);
+        this.reason = reason;
+        this.retryAfter = retryAfter;
+        this.correlationId = correlationId;
+    }
+
+    /** The same, of a request that was sent with this id. */
+    ProxyServiceException of(String requestId) {
+        ProxyServiceException same = new ProxyServiceException(
+                getMessage() + " (correlation id " + requestId + ")", reason, retryAfter, requestId);
+        same.initCause(getCause());
+        return same;
+    }
+
+    /**
+     * What the request was sent with.
+     *
+     * @return the correlation id, or null if no request was made
+     */
+    public @Nullable String correlationId() {
+        return correlationId;
     }
 
     /**

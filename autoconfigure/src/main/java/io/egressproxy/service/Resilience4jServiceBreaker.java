@@ -2,6 +2,7 @@ package io.egressproxy.service;
 
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 
 /** A breaker of Resilience4j, with its configuration, its metrics and its events. */
@@ -21,6 +22,11 @@ public final class Resilience4jServiceBreaker implements ServiceBreaker {
     public boolean isOpen() {
         return breaker.getState() == CircuitBreaker.State.OPEN
                 || breaker.getState() == CircuitBreaker.State.FORCED_OPEN;
+    }
+
+    @Override
+    public String state() {
+        return breaker.getState().name().toLowerCase(Locale.ROOT);
     }
 
     @Override

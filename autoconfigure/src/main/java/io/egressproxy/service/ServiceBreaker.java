@@ -13,6 +13,15 @@ public interface ServiceBreaker {
     boolean isOpen();
 
     /**
+     * Its state in a word, for people.
+     *
+     * @return for example {@code closed}
+     */
+    default String state() {
+        return isOpen() ? "open" : "closed";
+    }
+
+    /**
      * Asks for the permission to call the service; who has it must report once.
      *
      * @return false while the service is left alone

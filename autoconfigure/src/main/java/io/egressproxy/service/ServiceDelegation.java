@@ -78,6 +78,7 @@ public final class ServiceDelegation implements AutoCloseable {
                         : service.circuitBreakerEnabled() ? new PlainServiceBreaker(System::nanoTime) : new NoBreaker(),
                 this.scheduler,
                 validator,
+                events,
                 System::nanoTime,
                 random);
         this.feedback = new Feedback(
@@ -128,6 +129,15 @@ public final class ServiceDelegation implements AutoCloseable {
         return answers.isAvailable();
     }
 
+    /**
+     * What the breaker of requests says.
+     *
+     * @return for example {@code closed}
+     */
+    public String breakerState() {
+        return answers.breakerState();
+    }
+
     /** Begins to check the endpoints, and asks for what {@code warm-up} names. Does not block. */
     public void start() {
         if (discovery != null) {
@@ -138,6 +148,11 @@ public final class ServiceDelegation implements AutoCloseable {
                 .map(ExchangeId::of)
                 .flatMap(exchange -> Arrays.stream(ConnectionType.values()).map(type -> ProxyTarget.of(exchange, type)))
                 .toList());
+    }
+
+    /** Forgets all answers that are kept: whatever comes next must not use them. */
+    public void forgetAnswers() {
+        answers.forgetAll();
     }
 
     /** Tells the service what it has not been told yet, for at most {@code feedback.shutdown-timeout}, and nothing from then on. */

@@ -51,6 +51,27 @@ public record ProxySettings(
     }
 
     /**
+     * All entries that say something.
+     *
+     * @return by the property that they stand under, for example {@code proxy.exchanges.binance.http}
+     */
+    public Map<String, ProxyEntry> entries() {
+        Map<String, ProxyEntry> entries = new LinkedHashMap<>();
+        for (ConnectionType type : ConnectionType.values()) {
+            put(entries, "proxy.default." + type.id(), defaults.entry(type));
+            exchanges.forEach(
+                    (id, exchange) -> put(entries, "proxy.exchanges." + id + "." + type.id(), exchange.entry(type)));
+        }
+        return entries;
+    }
+
+    private static void put(Map<String, ProxyEntry> entries, String property, @Nullable ProxyEntry entry) {
+        if (entry != null) {
+            entries.put(property, entry);
+        }
+    }
+
+    /**
      * Settings from code, starting from the defaults with {@code enabled} true.
      *
      * @return a new builder
@@ -93,6 +114,17 @@ public record ProxySettings(
         private ReloadSettings reload = ReloadSettings.DEFAULTS;
 
         private Builder() {}
+
+        /**
+         * How changes take effect.
+         *
+         * @param value the settings
+         * @return this
+         */
+        public Builder reload(ReloadSettings value) {
+            this.reload = value;
+            return this;
+        }
 
         /**
          * Whether any client is touched; true in a new builder.

@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.springframework.core.env.MapPropertySource;
@@ -46,7 +47,7 @@ class LateLeaseTests {
         ProxyRouter router =
                 new ProxyRouter(ProxySettingsBinder.bind(environment), name -> null, null, new ProxyEventListener() {
                     @Override
-                    public void decided(ProxyTarget target, ProxyDecision decision) {
+                    public void decided(ProxyTarget target, ProxyDecision decision, @Nullable String correlationId) {
                         caller.cancel();
                     }
 

@@ -11,9 +11,12 @@ import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyDecision.Direct;
 import io.egressproxy.ProxyDecision.Reason;
 import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.micrometer.common.docs.KeyName;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
@@ -25,12 +28,17 @@ class ProxyMetricsTests {
     private static final ProxyTarget TARGET = ProxyTarget.of(BINANCE, ConnectionType.HTTP);
     private static final ProxyDecision DIRECT = new Direct(Reason.CONFIGURED);
 
-    private final ProxyMetrics metrics = new ProxyMetrics(Set.of(BINANCE));
+    private Set<ExchangeId> configured = Set.of(BINANCE);
+    private final ProxyMetrics metrics = new ProxyMetrics(configured, () -> configured);
     private final MeterRegistry registry = new SimpleMeterRegistry();
 
     private double open() {
-        return registry.get(ProxyMetrics.ACTIVE_CONNECTIONS)
-                .tag("exchange", "binance")
+        return open("binance");
+    }
+
+    private double open(String exchange) {
+        return registry.get(ProxyMeters.CONNECTIONS_ACTIVE.getName())
+                .tag("exchange", exchange)
                 .tag("connection.type", "http")
                 .gauge()
                 .value();
@@ -38,10 +46,10 @@ class ProxyMetricsTests {
 
     @Test
     void connectionsThatAreOlderThanTheRegistryAreCountedAsOpen() {
-        metrics.decided(TARGET, DIRECT);
+        metrics.decided(TARGET, DIRECT, null);
         metrics.bindTo(registry);
         assertThat(open()).isEqualTo(1);
-        metrics.decided(TARGET, DIRECT);
+        metrics.decided(TARGET, DIRECT, null);
         assertThat(open()).isEqualTo(2);
         metrics.ended(TARGET, DIRECT, new Outcome.Cancelled(), Duration.ZERO);
         metrics.ended(TARGET, DIRECT, new Outcome.Cancelled(), Duration.ZERO);
@@ -51,10 +59,10 @@ class ProxyMetricsTests {
     @Test
     void aRefusalOpensNothing() {
         metrics.bindTo(registry);
-        metrics.decided(TARGET, DIRECT);
-        metrics.decided(TARGET, new ProxyDecision.Refuse("why"));
+        metrics.decided(TARGET, DIRECT, null);
+        metrics.decided(TARGET, new ProxyDecision.Refuse("why"), null);
         assertThat(open()).isEqualTo(1);
-        assertThat(registry.get(ProxyMetrics.DECISIONS)
+        assertThat(registry.get(ProxyMeters.DECISIONS.getName())
                         .tag("source", "refused")
                         .counter()
                         .count())
@@ -67,13 +75,13 @@ class ProxyMetricsTests {
         metrics.ended(TARGET, DIRECT, new Outcome.Succeeded(Duration.ofMillis(3)), Duration.ofDays(1));
         metrics.ended(
                 TARGET, DIRECT, new Outcome.Failed(ConnectionStage.TCP, Blame.PROXY, "refused"), Duration.ofMillis(5));
-        assertThat(registry.get(ProxyMetrics.CONNECTIONS)
+        assertThat(registry.get(ProxyMeters.CONNECTIONS.getName())
                         .tags("outcome", "succeeded", "blame", "none", "source", "direct")
                         .timer()
                         .totalTime(java.util.concurrent.TimeUnit.MILLISECONDS))
                 .as("until the tunnel stood")
                 .isEqualTo(3);
-        assertThat(registry.get(ProxyMetrics.CONNECTIONS)
+        assertThat(registry.get(ProxyMeters.CONNECTIONS.getName())
                         .tags("outcome", "failed", "blame", "proxy")
                         .timer()
                         .count())
@@ -85,21 +93,63 @@ class ProxyMetricsTests {
         metrics.bindTo(registry);
         IntStream.range(0, 1_000).forEach(i -> {
             ProxyTarget target = ProxyTarget.of(ExchangeId.of("exchange" + i), ConnectionType.HTTP);
-            metrics.decided(target, DIRECT);
-            metrics.fellBack(target, "timeout", DIRECT);
+            metrics.decided(target, DIRECT, null);
+            metrics.fellBack(target, "timeout", DIRECT, null);
             metrics.ended(target, DIRECT, new Outcome.Cancelled(), Duration.ZERO);
             metrics.serviceRequest("https://pod-" + i, "success", "id", Duration.ZERO);
         });
         assertThat(registry.getMeters()).hasSizeLessThan(50);
-        assertThat(registry.get(ProxyMetrics.DECISIONS)
+        assertThat(registry.get(ProxyMeters.DECISIONS.getName())
                         .tag("exchange", "default")
                         .counter()
                         .count())
                 .isEqualTo(1_000);
-        assertThat(registry.get(ProxyMetrics.SERVICE_REQUESTS)
+        assertThat(registry.get(ProxyMeters.SERVICE_REQUESTS.getName())
                         .tag("endpoint", "other")
                         .timer()
                         .count())
                 .isPositive();
+    }
+
+    @Test
+    void connectionsThatAreOpenWhileTheirExchangeGetsANameOfItsOwnAreCountedUnderIt() {
+        metrics.bindTo(registry);
+        ProxyTarget kraken = ProxyTarget.of(ExchangeId.of("kraken"), ConnectionType.HTTP);
+        metrics.decided(kraken, DIRECT, null);
+        metrics.decided(TARGET, DIRECT, null);
+        assertThat(open("default")).isEqualTo(1);
+        configured = Set.of(ExchangeId.of("kraken"));
+        metrics.reloaded("applied");
+        assertThat(open("kraken")).isEqualTo(1);
+        assertThat(open("default")).as("binance").isEqualTo(1);
+        metrics.ended(kraken, DIRECT, new Outcome.Cancelled(), Duration.ZERO);
+        metrics.ended(TARGET, DIRECT, new Outcome.Cancelled(), Duration.ZERO);
+        assertThat(open("kraken")).isZero();
+        assertThat(open("default")).isZero();
+    }
+
+    @Test
+    void eachMeterHasADescriptionAndTheTagsThatItsConventionNames() {
+        metrics.bindTo(registry);
+        metrics.decided(TARGET, DIRECT, null);
+        metrics.fellBack(TARGET, "timeout", DIRECT, null);
+        metrics.ended(TARGET, DIRECT, new Outcome.Cancelled(), Duration.ZERO);
+        metrics.serviceRequest("https://proxy-service", "success", "id", Duration.ZERO);
+        metrics.feedback("accepted", 1);
+        metrics.healthChecked("binance/http", ProxyUrl.parse("http://proxy:1"), "failed", Duration.ZERO);
+        metrics.reloaded("applied");
+        assertThat(registry.getMeters()).hasSize(8).allSatisfy(meter -> {
+            ProxyMeters convention = Arrays.stream(ProxyMeters.values())
+                    .filter(known -> known.getName().equals(meter.getId().getName()))
+                    .findAny()
+                    .orElseThrow();
+            assertThat(meter.getId().getDescription()).isEqualTo(convention.description());
+            assertThat(meter.getId().getType()).isEqualTo(convention.getType());
+            assertThat(meter.getId().getTags())
+                    .extracting(io.micrometer.core.instrument.Tag::getKey)
+                    .containsExactlyInAnyOrderElementsOf(Arrays.stream(convention.getKeyNames())
+                            .map(KeyName::asString)
+                            .toList());
+        });
     }
 }

@@ -9,6 +9,7 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.HealthCheck;
 import io.egressproxy.Outcome;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.settings.CircuitBreakerSettings;
@@ -40,7 +41,8 @@ class HealthMonitorTests {
             new ProxyTarget(ExchangeId.of("binance"), ConnectionType.HTTP, "api.binance.com", 443);
 
     private final VirtualTimeScheduler time = VirtualTimeScheduler.create();
-    private final HealthMonitor monitor = new HealthMonitor(time, () -> time.now(TimeUnit.NANOSECONDS), () -> 0.5);
+    private final HealthMonitor monitor =
+            new HealthMonitor(time, ProxyEventListener.NONE, () -> time.now(TimeUnit.NANOSECONDS), () -> 0.5);
     private final Set<String> dead = new HashSet<>();
     private final Set<String> silent = new HashSet<>();
     private final List<String> checked = new ArrayList<>();

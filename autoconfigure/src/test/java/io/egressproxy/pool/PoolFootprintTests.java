@@ -10,6 +10,7 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.HealthCheck;
 import io.egressproxy.Outcome;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.settings.OnExhausted;
@@ -112,7 +113,7 @@ class PoolFootprintTests {
                 one.healthCheck(),
                 one.circuitBreaker());
         ProxyPool pool = new ProxyPool("p", entry, name -> null);
-        HealthMonitor monitor = new HealthMonitor(VirtualTimeScheduler.create());
+        HealthMonitor monitor = new HealthMonitor(VirtualTimeScheduler.create(), ProxyEventListener.NONE);
         HealthCheck never = request -> Mono.never();
         monitor.start(List.of(pool), method -> never);
         ProxyTarget target = new ProxyTarget(ExchangeId.of("binance"), ConnectionType.HTTP, "api.binance.com", 443);

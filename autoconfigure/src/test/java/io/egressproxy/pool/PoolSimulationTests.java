@@ -8,6 +8,7 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.HealthCheck;
 import io.egressproxy.Outcome;
+import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.pool.ProxyPool.Exhausted;
@@ -43,7 +44,7 @@ class PoolSimulationTests {
     private static final Outcome WORKED = new Outcome.Succeeded(Duration.ofMillis(5));
 
     private final VirtualTimeScheduler time = VirtualTimeScheduler.create();
-    private final HealthMonitor monitor = new HealthMonitor(time, this::nanos, () -> 0.5);
+    private final HealthMonitor monitor = new HealthMonitor(time, ProxyEventListener.NONE, this::nanos, () -> 0.5);
     private final Set<String> refusing = new HashSet<>();
     private final Set<String> silent = new HashSet<>();
     private final List<String> checked = new ArrayList<>();

@@ -3,6 +3,7 @@ package io.egressproxy.pool;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import io.egressproxy.Blame;
@@ -13,6 +14,8 @@ import io.egressproxy.Outcome;
 import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
+import io.egressproxy.pool.ProxyPool.Member;
+import io.egressproxy.pool.ProxyPool.MemberState;
 import io.egressproxy.settings.CircuitBreakerSettings;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.PoolMember;
@@ -24,6 +27,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -662,5 +666,168 @@ class ProxyPoolTests {
         ProxyPool.Use again = use(pool);
         ProxyPool.Use other = use(pool);
         assertThat(other.proxy()).isNotEqualTo(again.proxy());
+    }
+
+    private static Predicate<ProxyUrl> host(String name) {
+        return url -> url.host().equals(name);
+    }
+
+    private static Member state(ProxyPool pool, String host) {
+        return pool.states().stream()
+                .filter(member -> member.proxy().host().equals(host))
+                .findAny()
+                .orElseThrow();
+    }
+
+    @Test
+    void aDrainedProxyGetsNoNewConnectionsUntilItIsResumed() {
+        ProxyPool pool = pool("round_robin", 3);
+        ProxyPool.Use open = use(pool);
+        assertThat(open.proxy().host()).isEqualTo("p0");
+        List<ProxyUrl> out = new ArrayList<>();
+        pool.onOut(out::add);
+        assertThat(pool.drain(host("p0"), "maintenance", null)).hasSize(1);
+        assertThat(out).as("its idle connections are closed").hasSize(1);
+        assertThat(hosts(pool, 20)).doesNotContain("p0").contains("p1", "p2");
+        assertThat(state(pool, "p0").activeConnections())
+                .as("what is open stays")
+                .isEqualTo(1);
+        assertThat(state(pool, "p0").state()).isEqualTo(MemberState.DRAINED);
+        assertThat(state(pool, "p0").why()).isEqualTo("maintenance");
+        open.close(SUCCESS);
+        assertThat(hosts(pool, 20)).as("a success is no reason to resume").doesNotContain("p0");
+        assertThat(pool.resume(host("p0"))).hasSize(1);
+        assertThat(hosts(pool, 20)).contains("p0", "p1", "p2");
+        assertThat(pool.resume(host("p0"))).isEmpty();
+    }
+
+    @Test
+    void drainingExpiresByItself() {
+        ProxyPool pool = pool("round_robin", 2);
+        pool.drain(host("p1"), "maintenance", Duration.ofMinutes(30));
+        assertThat(state(pool, "p1").leftOutFor()).isEqualTo(Duration.ofMinutes(30));
+        pass(Duration.ofMinutes(30).minusNanos(1));
+        assertThat(hosts(pool, 10)).doesNotContain("p1");
+        pass(Duration.ofNanos(1));
+        assertThat(hosts(pool, 10)).contains("p1");
+        assertThat(state(pool, "p1").state()).isEqualTo(MemberState.UP);
+    }
+
+    @Test
+    void theLastProxyOfAPoolIsNotDrained() {
+        ProxyPool pool = pool("round_robin", 2);
+        assertThat(pool.drain(url -> true, "all", null)).isEmpty();
+        pool.drain(host("p0"), "one", null);
+        assertThat(pool.wouldBeEmptyWithout(host("p1"))).isTrue();
+        assertThat(pool.drain(host("p1"), "the other", null)).isEmpty();
+        assertThat(hosts(pool, 5)).containsOnly("p1");
+    }
+
+    @Test
+    void aDrainedProxyIsNoLastResortAndIsNotTried() {
+        ProxyPool pool = pool("round_robin", 2);
+        let(pool, "p0", REFUSED, 3);
+        pool.drain(host("p0"), "maintenance", null);
+        pass(Duration.ofMinutes(10));
+        assertThat(hosts(pool, 5)).as("its time of being left out is over").containsOnly("p1");
+        let(pool, "p1", REFUSED, 3);
+        assertThat(use(pool).proxy().host()).as("the last resort, or a spare").isEqualTo("p1");
+    }
+
+    @Test
+    void aPreviewIsWhatTheNextConnectionGetsWhateverHasHappened() {
+        ProxyPool pool = pool("round_robin", 3);
+        for (Runnable event : List.<Runnable>of(
+                () -> {},
+                () -> let(pool, "p0", REFUSED, 3),
+                () -> pool.drain(host("p1"), "maintenance", null),
+                () -> let(pool, "p2", REFUSED, 3),
+                () -> pass(Duration.ofSeconds(6)),
+                () -> pool.resume(url -> true))) {
+            event.run();
+            ProxyPool.Preview preview = pool.preview(TARGET);
+            assertThat(preview).isNotNull();
+            ProxyPool.Use use = use(pool);
+            assertThat(use.proxy()).as(preview.why()).isEqualTo(preview.proxy());
+            use.close(new Outcome.Cancelled());
+        }
+    }
+
+    @Test
+    @Tag("NFR-3")
+    void aReloadKeepsWhatIsKnownOfProxiesThatStay() {
+        ProxyPool pool = pool("round_robin", 3);
+        ProxyPool.Use open = use(pool);
+        open.established();
+        let(pool, "p1", REFUSED, 3);
+        pool.prepare(entry("random", OnExhausted.FAIL, List.of(member(1, 1), member(0, 2), member(4, 1))), name -> null)
+                .run();
+        assertThat(pool.strategy()).isEqualTo("random");
+        assertThat(state(pool, "p1").state()).isEqualTo(MemberState.EJECTED);
+        assertThat(state(pool, "p0").activeConnections()).isEqualTo(1);
+        assertThat(state(pool, "p0").succeededConnections()).isPositive();
+        assertThat(hosts(pool, 50)).containsOnly("p0", "p4");
+        open.close(SUCCESS);
+        assertThat(state(pool, "p0").activeConnections()).isZero();
+    }
+
+    @Test
+    @Tag("NFR-3")
+    void aProxyThatHasGoneGetsNothingAndTellsNothing() {
+        ProxyPool pool = pool("round_robin", 2);
+        ProxyPool.Use first = use(pool);
+        pool.prepare(entry("round_robin", OnExhausted.FAIL, List.of(member(1, 1))), name -> null)
+                .run();
+        assertThat(pool.has(first.proxy())).isFalse();
+        assertThat(hosts(pool, 5)).containsOnly("p1");
+        first.close(REFUSED);
+        assertThat(pool.states()).hasSize(1);
+        assertThat(state(pool, "p1").state()).isEqualTo(MemberState.UP);
+    }
+
+    @Test
+    @Tag("NFR-3")
+    void otherCredentialsAreAProxyThatStartsAnewButStaysDrained() {
+        PoolMember before = new PoolMember(ProxyUrl.parse("http://user:old@p0:1"), null, 1, true, null, null);
+        PoolMember after = new PoolMember(ProxyUrl.parse("http://user:new@p0:1"), null, 1, true, null, null);
+        ProxyPool pool = pool(entry("round_robin", OnExhausted.FAIL, List.of(before, member(1, 1), member(2, 1))));
+        let(pool, "p0", failure(ConnectionStage.HANDSHAKE, Blame.CREDENTIALS), 1);
+        assertThat(state(pool, "p0").state()).isEqualTo(MemberState.EJECTED);
+        pool.drain(host("p1"), "maintenance", null);
+        pool.prepare(entry("round_robin", OnExhausted.FAIL, List.of(after, member(1, 1), member(2, 1))), name -> null)
+                .run();
+        assertThat(state(pool, "p0").state())
+                .as("the password may be right now")
+                .isEqualTo(MemberState.UP);
+        assertThat(state(pool, "p1").state()).isEqualTo(MemberState.DRAINED);
+        pool.drain(host("p0"), "maintenance", null);
+        pool.prepare(entry("round_robin", OnExhausted.FAIL, List.of(before, member(1, 1), member(2, 1))), name -> null)
+                .run();
+        assertThat(state(pool, "p0").state()).isEqualTo(MemberState.DRAINED);
+    }
+
+    @Test
+    @Tag("NFR-3")
+    void aReloadThatLeavesOnlyFailingOrDrainedProxiesUsesThem() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p0", REFUSED, 3);
+        assertThat(state(pool, "p0").state()).isEqualTo(MemberState.EJECTED);
+        pool.prepare(entry("round_robin", OnExhausted.FAIL, List.of(member(0, 1))), name -> null)
+                .run();
+        assertThat(use(pool).proxy().host()).as("on-exhausted is fail").isEqualTo("p0");
+
+        ProxyPool drained = pool("round_robin", 2);
+        drained.drain(host("p0"), "maintenance", null);
+        drained.prepare(entry("round_robin", OnExhausted.FAIL, List.of(member(0, 1))), name -> null)
+                .run();
+        assertThat(hosts(drained, 2)).containsOnly("p0");
+    }
+
+    @Test
+    void aStrategyThatDoesNotExistChangesNothing() {
+        ProxyPool pool = pool("round_robin", 2);
+        assertThatThrownBy(() -> pool.prepare(entry("fastest", OnExhausted.FAIL, members(1)), name -> null))
+                .hasMessageContaining("fastest");
+        assertThat(pool.states()).hasSize(2);
     }
 }

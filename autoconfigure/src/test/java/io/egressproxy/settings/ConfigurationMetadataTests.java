@@ -33,6 +33,7 @@ class ConfigurationMetadataTests {
         return ((List<?>) Objects.requireNonNull(metadata.get(kind)))
                 .stream()
                         .map(ConfigurationMetadataTests::entry)
+                        .filter(entry -> !String.valueOf(entry.get("name")).startsWith("management."))
                         .collect(Collectors.toMap(entry -> String.valueOf(entry.get("name")), Function.identity()));
     }
 

@@ -1,0 +1,119 @@
+package io.egressproxy.autoconfigure;
+
+import io.egressproxy.ProxyEventListener;
+import io.egressproxy.netty.ProxySslContexts;
+import io.egressproxy.service.AnswerStore;
+import io.egressproxy.service.ProxyServiceClient;
+import io.egressproxy.service.ServiceBreaker;
+import io.egressproxy.service.ServiceConnection;
+import io.egressproxy.service.ServiceDelegation;
+import io.egressproxy.settings.ExternalServiceSettings;
+import io.egressproxy.settings.InvalidProxySettingsException;
+import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.SettingsProblem;
+import io.micrometer.observation.ObservationRegistry;
+import io.netty.handler.ssl.SslContext;
+import java.util.List;
+import java.util.UUID;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import javax.net.ssl.SSLException;
+import org.jspecify.annotations.Nullable;
+import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.core.env.ConfigurableEnvironment;
+import org.springframework.util.ClassUtils;
+import reactor.netty.resources.LoopResources;
+
+/** Makes the client of the proxy service out of whatever the application has, at the start and whenever its settings have changed. */
+final class ServiceDelegationFactory implements Function<ProxySettings, ServiceDelegation> {
+    private static final int RANDOM_LENGTH = 8;
+    private static final List<String> JSON =
+            List.of("com.fasterxml.jackson.databind.ObjectMapper", "tools.jackson.databind.ObjectMapper");
+
+    private final ProxySettingsSource source;
+    private final ProxySslContexts tls;
+    private final Supplier<LoopResources> loops;
+    private final Supplier<ObservationRegistry> observations;
+    private final ObjectProvider<ProxyServiceClient> ownClient;
+    private final ObjectProvider<AnswerStore> store;
+    private final ObjectProvider<ServiceBreaker> breaker;
+    private final Supplier<ProxyEventListener> events;
+    private final String defaultClientId; // the same for the life of the application
+
+    ServiceDelegationFactory(
+            ProxySettingsSource source,
+            ConfigurableEnvironment environment,
+            ProxySslContexts tls,
+            Supplier<LoopResources> loops,
+            Supplier<ObservationRegistry> observations,
+            ObjectProvider<ProxyServiceClient> ownClient,
+            ObjectProvider<AnswerStore> store,
+            ObjectProvider<ServiceBreaker> breaker,
+            Supplier<ProxyEventListener> events) {
+        this.source = source;
+        this.tls = tls;
+        this.loops = loops;
+        this.observations = observations;
+        this.ownClient = ownClient;
+        this.store = store;
+        this.breaker = breaker;
+        this.events = events;
+        this.defaultClientId = environment.getProperty("spring.application.name", "application") + "-"
+                + UUID.randomUUID().toString().substring(0, RANDOM_LENGTH);
+    }
+
+    @Override
+    public ServiceDelegation apply(ProxySettings settings) {
+        ExternalServiceSettings service = settings.externalService();
+        ClassLoader classLoader = ClassUtils.getDefaultClassLoader();
+        ProxyServiceClient own = ownClient.getIfAvailable();
+        if (own == null && JSON.stream().noneMatch(mapper -> ClassUtils.isPresent(mapper, classLoader))) {
+            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
+                    "proxy.external-service.enabled",
+                    "needs Jackson on the class path, since the proxy service speaks JSON; add"
+                            + " spring-boot-starter-json, or a ProxyServiceClient bean of your own",
+                    null)));
+        }
+        String bundle = service.sslBundle();
+        if (bundle != null) {
+            context(bundle); // a wrong one stops the start
+        }
+        LoopResources eventLoops = loops.get();
+        ServiceConnection connection = new ServiceConnection(
+                service,
+                eventLoops,
+                () -> bundle == null ? null : context(bundle),
+                () -> source.credentials(settings),
+                observations.get());
+        return new ServiceDelegation(
+                settings,
+                service.clientId().isEmpty() ? defaultClientId : service.clientId(),
+                connection,
+                own,
+                store(service),
+                service.circuitBreakerEnabled() ? breaker.getIfAvailable() : null,
+                eventLoops,
+                events.get());
+    }
+
+    private AnswerStore store(ExternalServiceSettings service) {
+        AnswerStore kept = store.getIfAvailable();
+        if (kept == null) {
+            return AnswerStore.plain(service.cache().maxEntries());
+        }
+        kept.limit(service.cache().maxEntries(), service.cache().staleIfError());
+        return kept;
+    }
+
+    private @Nullable SslContext context(String bundle) {
+        try {
+            return tls.get(bundle);
+        } catch (SSLException | RuntimeException unusable) {
+            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
+                    "proxy.external-service.ssl-bundle",
+                    "names the SSL bundle '" + bundle + "', which does not exist or cannot be used; define it under"
+                            + " spring.ssl.bundle",
+                    null)));
+        }
+    }
+}
