@@ -138,7 +138,7 @@ public final class ProxiesEndpoint {
             shown.put("source", explanation.decision().sourceId());
             if (explanation.decision() instanceof ProxyDecision.UseProxy use) {
                 shown.put("proxy", use.proxy().toString());
-                shown.put("timeout", DurationStyle.SIMPLE.print(use.timeout()));
+                shown.put("timeout", SettingsView.text(use.timeout()));
             }
             shown.put("steps", explanation.steps());
             return new WebEndpointResponse<>(shown);
@@ -322,7 +322,7 @@ public final class ProxiesEndpoint {
         shown.put("on-exhausted", pool.onExhausted().name().toLowerCase(Locale.ROOT));
         Duration interval = monitor.interval(pool);
         if (interval != null) {
-            shown.put("check-interval", DurationStyle.SIMPLE.print(interval));
+            shown.put("check-interval", SettingsView.text(interval));
         }
         List<Member> members = pool.states();
         Instant now = clock.instant();

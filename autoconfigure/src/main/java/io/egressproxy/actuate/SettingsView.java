@@ -5,6 +5,7 @@ import io.egressproxy.settings.ProxySettings;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.RecordComponent;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -62,12 +63,18 @@ final class SettingsView {
             return all.stream().map(SettingsView::shown).toList();
         }
         if (value instanceof Duration duration) {
-            return DurationStyle.SIMPLE.print(duration);
+            return text(duration);
         }
         if (value instanceof Enum<?> constant) {
             return constant.name().toLowerCase(Locale.ROOT);
         }
         return value instanceof Number || value instanceof Boolean ? value : value.toString();
+    }
+
+    /** As people write it, for example {@code 30s}. */
+    static String text(Duration duration) {
+        return DurationStyle.SIMPLE.print(
+                duration, duration.toMillisPart() == 0 ? ChronoUnit.SECONDS : ChronoUnit.MILLIS);
     }
 
     /** Nobody knows what stands there. */

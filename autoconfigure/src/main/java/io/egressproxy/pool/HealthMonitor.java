@@ -221,7 +221,7 @@ public final class HealthMonitor implements AutoCloseable {
      * @return its interval, or longer if there are more proxies than may be checked in that time; null if it is not checked
      */
     public synchronized @Nullable Duration interval(ProxyPool pool) {
-        if (!pool.isChecked() || all.isEmpty()) {
+        if (!pool.isChecked()) {
             return null;
         }
         Duration shortest = BETWEEN_CHECKS.multipliedBy(all.size());

@@ -193,7 +193,7 @@ final class PooledProxy {
         Drain drained = drain;
         Long until = drained != null
                 ? drained.untilNanos()
-                : breaker.state() == ProxyBreaker.State.CLOSED ? null : Long.valueOf(breaker.untilNanos());
+                : down || breaker.state() == ProxyBreaker.State.CLOSED ? null : Long.valueOf(breaker.untilNanos());
         return new ProxyPool.Member(
                 url(),
                 state(),

@@ -1,0 +1,375 @@
+package io.egressproxy.autoconfigure;
+
+import static com.github.tomakehurst.wiremock.client.WireMock.aResponse;
+import static com.github.tomakehurst.wiremock.client.WireMock.get;
+import static com.github.tomakehurst.wiremock.client.WireMock.okJson;
+import static com.github.tomakehurst.wiremock.client.WireMock.post;
+import static com.github.tomakehurst.wiremock.client.WireMock.postRequestedFor;
+import static com.github.tomakehurst.wiremock.client.WireMock.urlEqualTo;
+import static com.github.tomakehurst.wiremock.core.WireMockConfiguration.options;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.github.tomakehurst.wiremock.WireMockServer;
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ProxyInjector;
+import io.egressproxy.ProxyReload;
+import io.egressproxy.autoconfigure.OperatedApplication.Answered;
+import io.egressproxy.testkit.ProxyLab;
+import io.egressproxy.testkit.RunningProxy;
+import io.egressproxy.testkit.TargetServer;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.web.reactive.function.client.WebClient;
+
+/** Settings that change in their file while an application runs, with real proxies. */
+@ExtendWith({ProxyLab.Extension.class, OutputCaptureExtension.class})
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Tag("NFR-3")
+@Tag("no-leak")
+class ReloadTests {
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    private final TargetServer target;
+    private final List<RunningProxy> proxies;
+    private final WireMockServer service =
+            new WireMockServer(options().dynamicPort().bindAddress("127.0.0.1"));
+
+    @TempDir
+    private Path directory;
+
+    ReloadTests(ProxyLab lab) {
+        this.target = lab.newTarget();
+        this.proxies = lab.poolOfFive();
+    }
+
+    @BeforeEach
+    void start() {
+        target.clear();
+        service.start();
+        service.resetAll();
+        service.stubFor(get(urlEqualTo("/health")).willReturn(aResponse()));
+        service.stubFor(post(urlEqualTo("/api/v1/proxy/request"))
+                .willReturn(okJson(
+                        """
+                        {"proxy_url": "%s", "ttl_seconds": 300, "fallback_policy": "embedded_fallback"}"""
+                                .formatted(proxies.get(4).url()))));
+    }
+
+    @AfterEach
+    void nothingIsGivenAway(CapturedOutput output) {
+        service.stop();
+        assertThat(output).doesNotContain("C4NARY");
+    }
+
+    @AfterAll
+    void close() {
+        target.close();
+    }
+
+    private static String yaml(String more) {
+        return """
+                proxy:
+                  enabled: true
+                  no-proxy: []
+                """
+                + more.indent(2);
+    }
+
+    private String single(int proxy) {
+        return yaml(
+                "default: {http: {url: \"%s\"}}".formatted(proxies.get(proxy).url()));
+    }
+
+    private String pool(int... members) {
+        StringBuilder urls = new StringBuilder();
+        for (int member : members) {
+            urls.append("      - url: \"").append(proxies.get(member).url()).append("\"\n");
+        }
+        return yaml("default:\n  http:\n    health-check: {enabled: false}\n    pool:\n" + urls);
+    }
+
+    private String withService() {
+        return yaml("external-service: {enabled: true, endpoints: \"http://127.0.0.1:%d\"}".formatted(service.port()));
+    }
+
+    /** On a connection that is kept, so that the next request could use it again. */
+    private String peer(OperatedApplication application) {
+        return SteadyLoad.peer(Objects.requireNonNull(application
+                .context()
+                .getBean(WebClient.Builder.class)
+                .build()
+                .get()
+                .uri(target.url("http", "/whoami"))
+                .retrieve()
+                .bodyToMono(String.class)
+                .block(PATIENCE)));
+    }
+
+    private String egress(int proxy) {
+        return proxies.get(proxy).egressAddress();
+    }
+
+    private static void reload(OperatedApplication application) {
+        Answered answered = application.post("proxies/reload", Map.of());
+        assertThat(answered.status()).as(answered.body().toString()).isEqualTo(200);
+        assertThat(answered.body().get("state").asText()).isEqualTo("applied");
+    }
+
+    @Test
+    void aConnectionThatIsKeptDoesNotOutliveTheSettingsThatItWasOpenedBy() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0))) {
+            assertThat(peer(application)).isEqualTo(egress(0));
+            application.write(single(1));
+            reload(application);
+            assertThat(peer(application)).isEqualTo(egress(1));
+            application.write(pool(2, 3));
+            reload(application);
+            assertThat(peer(application)).isIn(egress(2), egress(3));
+            application.write(withService());
+            reload(application);
+            assertThat(peer(application)).isEqualTo(egress(4));
+            application.write(single(0));
+            reload(application);
+            assertThat(peer(application)).isEqualTo(egress(0));
+        }
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @Test
+    void anExchangeThatGetsAProxyUsesNoDirectConnectionAnyMore() throws IOException {
+        try (OperatedApplication application =
+                OperatedApplication.start(directory, yaml("default: {http: {direct: true}}"))) {
+            peer(application);
+            assertThat(target.directConnections()).isNotEmpty();
+            target.clear();
+            application.write(single(0));
+            reload(application);
+            for (int i = 0; i < 5; i++) {
+                assertThat(peer(application)).isEqualTo(egress(0));
+            }
+            assertThat(target.directConnections()).isEmpty();
+        }
+    }
+
+    @Test
+    void aHostThatChangesItsExchangeUsesTheProxyOfTheNewOne() throws IOException {
+        String both =
+                """
+                exchanges:
+                  one: {hosts: [%s], http: {url: "%s"}}
+                  two: {hosts: [%s], http: {url: "%s"}}
+                """;
+        try (OperatedApplication application = OperatedApplication.start(
+                directory,
+                yaml(both.formatted(
+                        "127.0.0.1",
+                        proxies.get(0).url(),
+                        "other.test",
+                        proxies.get(1).url())))) {
+            assertThat(peer(application)).isEqualTo(egress(0));
+            application.write(yaml(both.formatted(
+                    "other.test",
+                    proxies.get(0).url(),
+                    "127.0.0.1",
+                    proxies.get(1).url())));
+            reload(application);
+            assertThat(peer(application)).isEqualTo(egress(1));
+        }
+    }
+
+    @Test
+    void wrongSettingsChangeNothingAndAreSeen(CapturedOutput output) throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0))) {
+            for (String wrong : List.of(
+                    yaml("default: {http: {url: \"ftp://user:C4NARY@host:1\"}, websocket: {timeout-seconds: 0}}"),
+                    yaml("default:\n  http:\n    strategy: fastest\n    pool: [{url: \"http://host:1\"}]"),
+                    yaml("default:\n  http:\n    health-check: {method: guess}\n    pool: [{url: \"http://host:1\"}]"),
+                    yaml("default:\n  http:\n    url: \"https://host:1\"\n    ssl-bundle: missing"),
+                    yaml("external-service: {enabled: true, endpoints: \"https://host\", ssl-bundle: missing}"),
+                    "proxy: [this is: {no yaml, C4NARY")) {
+                application.write(wrong);
+                Answered answered = application.post("proxies/reload", Map.of());
+                assertThat(answered.status()).as(wrong).isEqualTo(400);
+                assertThat(answered.body().get("state").asText()).isEqualTo("rejected");
+                assertThat(answered.body().get("problems")).isNotEmpty();
+                assertThat(peer(application)).isEqualTo(egress(0));
+            }
+            JsonNode health = application.get("health").body().at("/components/proxy");
+            assertThat(health.get("status").asText()).isEqualTo("UP");
+            assertThat(health.at("/details/degraded").asBoolean()).isTrue();
+            assertThat(health.at("/details/configuration/state").asText()).isEqualTo("rejected");
+            assertThat(application
+                            .context()
+                            .getBean(MeterRegistry.class)
+                            .get("proxy.reloads")
+                            .tag("outcome", "rejected")
+                            .counter()
+                            .count())
+                    .isEqualTo(6);
+            assertThat(output).contains("application.yml] - 4:").contains("those before stay in force");
+            application.write(single(1));
+            reload(application);
+            assertThat(peer(application)).isEqualTo(egress(1));
+            assertThat(application
+                            .get("health")
+                            .body()
+                            .at("/components/proxy/details/degraded")
+                            .asBoolean())
+                    .isFalse();
+            assertThat(application.seen()).noneMatch(text -> text.contains("C4NARY"));
+        }
+    }
+
+    @Test
+    void aReloadThatWouldEmptyAPoolIsRefused() throws IOException {
+        String exchange =
+                """
+                default: {http: {url: "%s"}}
+                exchanges:
+                  one:
+                    hosts: [127.0.0.1]
+                    http: {pool: [%s]}
+                """;
+        String url = "{url: \"%s\"}".formatted(proxies.get(1).url());
+        try (OperatedApplication application = OperatedApplication.start(
+                directory, yaml(exchange.formatted(proxies.get(0).url(), url)))) {
+            for (String emptied : List.of("", url.replace("}", ", enabled: false}"))) {
+                application.write(yaml(exchange.formatted(proxies.get(0).url(), emptied)));
+                Answered answered = application.post("proxies/reload", Map.of());
+                assertThat(answered.status()).isEqualTo(400);
+                assertThat(answered.body().get("problems").toString())
+                        .contains(
+                                "proxy.exchanges.one.http.pool would leave a pool that is in use without any enabled");
+                assertThat(peer(application)).isEqualTo(egress(1));
+            }
+            application.write(single(0));
+            reload(application);
+            assertThat(peer(application)).as("the exchange has gone").isEqualTo(egress(0));
+        }
+    }
+
+    @Test
+    void whatNeedsARestartIsReportedAndTheRestIsApplied(CapturedOutput output) throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0))) {
+            application.write(single(1).replace("enabled: true", "enabled: false\n  transparent: false"));
+            Answered answered = application.post("proxies/reload", Map.of());
+            assertThat(answered.status()).isEqualTo(200);
+            assertThat(answered.body().get("need-restart").toString())
+                    .contains("proxy.enabled")
+                    .contains("proxy.transparent");
+            assertThat(peer(application)).isEqualTo(egress(1));
+            assertThat(output).contains("These take effect with the next start only: proxy.enabled, proxy.transparent");
+        }
+    }
+
+    @Test
+    void theServiceIsSwitchedOnAndOff() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0))) {
+            assertThat(peer(application)).isEqualTo(egress(0));
+            String on = single(0)
+                    + "  external-service: {enabled: true, endpoints: \"http://127.0.0.1:%d\"}\n"
+                            .formatted(service.port());
+            application.write(on);
+            reload(application);
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(application
+                            .get("proxies/new/http")
+                            .body()
+                            .get("source")
+                            .asText())
+                    .isIn("service", "cache"));
+            assertThat(application
+                            .context()
+                            .getBean(MeterRegistry.class)
+                            .get("proxy.service.available")
+                            .gauge()
+                            .value())
+                    .isEqualTo(1);
+            int asked = service.findAll(postRequestedFor(urlEqualTo("/api/v1/proxy/request")))
+                    .size();
+            application.write(on.replace("enabled: true, endpoints", "enabled: true, rollout-percent: 0, endpoints"));
+            reload(application);
+            assertThat(application
+                            .get("proxies/another/http")
+                            .body()
+                            .get("source")
+                            .asText())
+                    .isEqualTo("embedded");
+            assertThat(service.findAll(postRequestedFor(urlEqualTo("/api/v1/proxy/request"))))
+                    .as("nobody is asked")
+                    .hasSize(asked);
+            application.write(single(0));
+            reload(application);
+            assertThat(peer(application)).isEqualTo(egress(0));
+            assertThat(application.get("proxies").body().has("service")).isFalse();
+            assertThat(application
+                            .context()
+                            .getBean(MeterRegistry.class)
+                            .find("proxy.service.available")
+                            .meters())
+                    .isEmpty();
+        }
+    }
+
+    @Test
+    void aListenerOfTheApplicationMayReload() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0))) {
+            ProxyReload reload = application.context().getBean(ProxyReload.class);
+            assertThat(reload.state()).isEqualTo(ProxyReload.State.INITIAL);
+            application.write(single(1));
+            assertThat(reload.reload()).as("for listeners of other refreshes").isTrue();
+            assertThat(application
+                            .context()
+                            .getBean(ProxyInjector.class)
+                            .decide("any", ConnectionType.HTTP)
+                            .block(PATIENCE))
+                    .hasToString("via " + proxies.get(1).url().replaceFirst("//.*@", "//***@") + " (default)");
+        }
+    }
+
+    @Test
+    @Tag("no-interruption")
+    void underLoadReloadsFailNoRequestAndLeaveNothingBehind() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(
+                        directory, underLoad("round_robin", 0, 1, 2), "--proxy.default.http.attempt-timeout=5s");
+                SteadyLoad load = SteadyLoad.start(application.context(), target)) {
+            for (int i = 0; i < 20; i++) {
+                application.write(
+                        switch (i % 4) {
+                            case 0 -> underLoad("random", 1, 2, 3);
+                            case 1 -> underLoad("least_connections", 3, 0);
+                            case 2 -> underLoad("fastest", 0);
+                            default -> underLoad("round_robin", 0, 1, 2, 3);
+                        });
+                assertThat(application.context().getBean(ProxyReload.class).reload())
+                        .isEqualTo(i % 4 != 2);
+            }
+            assertThat(load.notOpened()).isEmpty();
+            assertThat(load.lostInFlight()).isZero();
+            assertThat(load.webSocketsLost()).as("open connections are not cut").isZero();
+            assertThat(target.directConnections()).isEmpty();
+        }
+    }
+
+    private String underLoad(String strategy, int... members) {
+        String http = pool(members).replace("    pool:", "    strategy: " + strategy + "\n      pool:");
+        String entry = http.substring(http.indexOf("    http:"));
+        return http + entry.replace("    http:", "    websocket:");
+    }
+}
