@@ -3,6 +3,7 @@ package io.egressproxy.sample;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.actuate.audit.AuditEventRepository;
 import org.springframework.boot.actuate.audit.InMemoryAuditEventRepository;
+import org.springframework.boot.actuate.endpoint.SanitizingFunction;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.boot.context.properties.ConfigurationPropertiesScan;
 import org.springframework.context.annotation.Bean;
@@ -25,5 +26,11 @@ public class SampleApplication {
     @Bean
     AuditEventRepository auditEventRepository() {
         return new InMemoryAuditEventRepository();
+    }
+
+    /** The library keeps the passwords of its own settings out of actuator; those of the sample's own are the sample's business. */
+    @Bean
+    SanitizingFunction sanitizingFunction() {
+        return SanitizingFunction.sanitizeValue().ifLikelySensitive();
     }
 }

@@ -7,9 +7,17 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.springframework.boot.json.JsonParserFactory;
 import org.springframework.test.util.TestSocketUtils;
 
 /** The other profiles, each as a process: whether an application stays alive cannot be seen from inside a test. */
@@ -28,16 +36,17 @@ class ProfileTests {
     @TempDir
     private Path directory;
 
-    private SampleProcess worker() throws IOException {
-        return new SampleProcess(
-                directory,
+    private SampleProcess worker(String... more) throws IOException {
+        List<String> arguments = new ArrayList<>(List.of(
                 "--spring.profiles.active=worker",
                 "--sample.local-exchange.port=" + exchangePort,
                 "--sample.local-proxies.socks5-port=" + socks5Port,
                 "--sample.local-proxies.second-socks5-port=" + secondSocks5Port,
                 "--sample.local-proxies.leased-socks5-port=" + leasedSocks5Port,
                 "--sample.local-proxy-service.port=" + servicePort,
-                "--sample.local-proxies.http-port=" + httpPort);
+                "--sample.local-proxies.http-port=" + httpPort));
+        arguments.addAll(List.of(more));
+        return new SampleProcess(directory, arguments.toArray(String[]::new));
     }
 
     private static void awaitTicks(SampleProcess process, String exchange) {
@@ -60,6 +69,59 @@ class ProfileTests {
                     .doesNotContain("via DIRECT")
                     .doesNotContain("s3cret");
         }
+    }
+
+    /** Where each of Spring Boot's formats puts the fields of a line. */
+    @ParameterizedTest
+    @CsvSource({"ecs, @timestamp, message", "logstash, @timestamp, message", "gelf, timestamp, short_message"})
+    void structuredLogsHaveTheFieldsOfADecision(String format, String time, String message) throws IOException {
+        try (SampleProcess worker = worker(
+                "--logging.structured.format.console=" + format,
+                "--logging.level.io.egressproxy=DEBUG",
+                "--logging.level.io.egressproxy.audit=DEBUG")) {
+            await().atMost(LIMIT).untilAsserted(() -> {
+                List<Map<String, Object>> lines = worker.lines().stream()
+                        .filter(line -> line.startsWith("{"))
+                        .map(line -> JsonParserFactory.getJsonParser().parseMap(line))
+                        .map(ProfileTests::flat)
+                        .toList();
+                assertThat(lines).anySatisfy(line -> assertThat(line)
+                        .containsKeys(time)
+                        .containsEntry(field(format, "exchange"), "kraken")
+                        .containsEntry(field(format, "connection.type"), "http")
+                        .containsEntry(field(format, "source"), "service")
+                        .containsKey(field(format, "correlation.id"))
+                        .hasEntrySatisfying(field(format, "proxy"), proxy -> assertThat(String.valueOf(proxy))
+                                .startsWith("socks5://***@127.0.0.1:"))
+                        .hasEntrySatisfying(message, text -> assertThat(String.valueOf(text))
+                                .contains("exchange 'kraken' http to api.kraken.test")));
+                assertThat(lines).as("the audit trail").anySatisfy(line -> assertThat(line)
+                        .containsEntry(field(format, "outcome"), "success")
+                        .containsKey(field(format, "correlation.id"))
+                        .containsKey(field(format, "ttl.seconds")));
+            });
+            assertThat(worker.output()).doesNotContain("s3cret");
+        }
+    }
+
+    private static String field(String format, String name) {
+        return format.equals("gelf") ? "_" + name : name;
+    }
+
+    /** Some formats nest names with dots. */
+    private static Map<String, Object> flat(Map<String, Object> line) {
+        Map<String, Object> flat = new LinkedHashMap<>();
+        line.forEach((name, value) -> {
+            if (value instanceof Map<?, ?> nested) {
+                flat(nested.entrySet().stream()
+                                .collect(
+                                        Collectors.toMap(entry -> String.valueOf(entry.getKey()), Map.Entry::getValue)))
+                        .forEach((below, each) -> flat.put(name + "." + below, each));
+            } else {
+                flat.put(name, value);
+            }
+        });
+        return flat;
     }
 
     @Test

@@ -46,6 +46,11 @@ final class SampleProcess implements AutoCloseable {
         return String.join("\n", output);
     }
 
+    /** The same line by line. */
+    List<String> lines() {
+        return List.copyOf(output);
+    }
+
     boolean isAlive() {
         return process.isAlive();
     }
