@@ -2,6 +2,8 @@ package io.egressproxy.autoconfigure;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.micrometer.observation.Observation;
+import io.micrometer.observation.ObservationHandler;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -39,6 +41,27 @@ final class OperatedApplication implements AutoCloseable {
         @Bean
         AuditEventRepository auditEventRepository() {
             return new InMemoryAuditEventRepository();
+        }
+
+        /** What a trace would hold. */
+        @Bean
+        Observed observed() {
+            return new Observed();
+        }
+    }
+
+    /** Writes down all that observations say. */
+    static final class Observed implements ObservationHandler<Observation.Context> {
+        private final List<String> texts = new CopyOnWriteArrayList<>();
+
+        @Override
+        public void onStop(Observation.Context context) {
+            texts.add(context + " " + context.getAllKeyValues());
+        }
+
+        @Override
+        public boolean supportsContext(Observation.Context context) {
+            return true;
         }
     }
 
@@ -123,6 +146,11 @@ final class OperatedApplication implements AutoCloseable {
     /** All that the operator has been shown so far. */
     List<String> seen() {
         return seen;
+    }
+
+    /** What the traces of the application hold so far. */
+    List<String> observed() {
+        return context.getBean(Observed.class).texts;
     }
 
     @Override

@@ -497,6 +497,10 @@ class ProxiesEndpointTests {
             }
             assertThat(application.seen()).noneMatch(text -> text.contains("C4NARY"));
             assertThat(application.seen()).anyMatch(text -> text.contains("http://***@127.0.0.1:" + deadPort));
+            assertThat(application.observed())
+                    .as("the service's client is observed")
+                    .anyMatch(text -> text.contains("http.client.requests") && text.contains("/api/v1/proxy/request"))
+                    .noneMatch(text -> text.contains("C4NARY"));
         }
     }
 }
