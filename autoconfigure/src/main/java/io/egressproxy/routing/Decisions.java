@@ -112,17 +112,15 @@ final class Decisions {
      * @return the decision
      */
     Mono<ProxyDecision> decideNow(ProxyTarget target) {
-        return Mono.defer(() -> {
-            Route route = routes.route(target);
-            ProxyAnswers answers = isEnabled() ? serviceFor(target, route) : null;
-            return answers == null
-                    ? Mono.just(decide(target))
-                    : delegated(
-                            target,
-                            List.of(),
-                            new Delegated(answers, route, Steps.NONE),
-                            lease -> Mono.just(lease.decision()));
-        });
+        Route route = routes.route(target);
+        ProxyAnswers answers = isEnabled() ? serviceFor(target, route) : null;
+        return answers == null
+                ? Mono.just(decide(target))
+                : delegated(
+                        target,
+                        List.of(),
+                        new Delegated(answers, route, Steps.NONE),
+                        lease -> Mono.just(lease.decision()));
     }
 
     /**
@@ -132,28 +130,26 @@ final class Decisions {
      * @return the decision with the steps that lead to it
      */
     Mono<ProxyRouter.Explanation> explain(ProxyTarget target) {
-        return Mono.defer(() -> {
-            if (!isEnabled()) {
-                return Mono.just(new ProxyRouter.Explanation(DISABLED, List.of("proxy.enabled is false")));
+        if (!isEnabled()) {
+            return Mono.just(new ProxyRouter.Explanation(DISABLED, List.of("proxy.enabled is false")));
+        }
+        Route route = routes.route(target);
+        Steps steps = Steps.wanted();
+        routes.describe(target, route).forEach(steps::add);
+        ProxyAnswers answers = serviceFor(target, route);
+        Mono<ProxyDecision> decision;
+        if (answers == null) {
+            if (service != null && !(route instanceof Route.Exempt)) {
+                steps.add("it is outside rollout-percent ("
+                        + routes.settings().externalService().rolloutPercent()
+                        + "), and the proxy service is not asked for it");
             }
-            Route route = routes.route(target);
-            Steps steps = Steps.wanted();
-            routes.describe(target, route).forEach(steps::add);
-            ProxyAnswers answers = serviceFor(target, route);
-            Mono<ProxyDecision> decision;
-            if (answers == null) {
-                if (service != null && !(route instanceof Route.Exempt)) {
-                    steps.add("it is outside rollout-percent ("
-                            + routes.settings().externalService().rolloutPercent()
-                            + "), and the proxy service is not asked for it");
-                }
-                decision = Mono.fromSupplier(() -> embeddedDecision(target, route, steps));
-            } else {
-                decision = delegated(
-                        target, List.of(), new Delegated(answers, route, steps), lease -> Mono.just(lease.decision()));
-            }
-            return decision.map(made -> new ProxyRouter.Explanation(made, steps.list()));
-        });
+            decision = Mono.fromSupplier(() -> embeddedDecision(target, route, steps));
+        } else {
+            decision = delegated(
+                    target, List.of(), new Delegated(answers, route, steps), lease -> Mono.just(lease.decision()));
+        }
+        return decision.map(made -> new ProxyRouter.Explanation(made, steps.list()));
     }
 
     private ProxyDecision embeddedDecision(ProxyTarget target, Route route, Steps steps) {
@@ -254,16 +250,14 @@ final class Decisions {
      * @return the lease; {@link ProxyConnectionException} if the connection is refused or no proxy is left
      */
     Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried) {
-        return Mono.defer(() -> {
-            if (!isEnabled()) {
-                return Mono.just(new Lease(target, DISABLED, null, null));
-            }
-            Route route = routes.route(target);
-            ProxyAnswers answers = serviceFor(target, route);
-            return answers == null
-                    ? granted(lease(target, tried, route))
-                    : delegated(target, tried, new Delegated(answers, route, null), this::granted);
-        });
+        if (!isEnabled()) {
+            return Mono.just(new Lease(target, DISABLED, null, null));
+        }
+        Route route = routes.route(target);
+        ProxyAnswers answers = serviceFor(target, route);
+        return answers == null
+                ? granted(lease(target, tried, route))
+                : delegated(target, tried, new Delegated(answers, route, null), this::granted);
     }
 
     private Mono<ProxyLease> granted(Lease lease) {

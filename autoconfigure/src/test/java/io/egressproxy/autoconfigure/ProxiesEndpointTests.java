@@ -11,6 +11,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.github.tomakehurst.wiremock.WireMockServer;
 import io.egressproxy.autoconfigure.OperatedApplication.Answered;
 import io.egressproxy.testkit.FaultyProxy;
@@ -18,6 +19,7 @@ import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.TargetServer;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -275,6 +277,21 @@ class ProxiesEndpointTests {
             assertThat(application.get("proxies/default/http").body().get("proxy"))
                     .isEqualTo(asked.body().get("proxy"));
             assertThat(peer(application)).isEqualTo(proxies.get(2).egressAddress());
+        }
+    }
+
+    @Test
+    void theDocumentationShowsAnExplanationAsItIs() throws IOException {
+        String page = Files.readString(Path.of("../docs/operations.md"));
+        String example = page.substring(page.indexOf("```json") + "```json".length());
+        JsonNode documented = new ObjectMapper().readTree(example.substring(0, example.indexOf("```")));
+        try (OperatedApplication application = OperatedApplication.start(directory, pool())) {
+            JsonNode answered = application.get("proxies/any/http").body();
+            assertThat(answered.fieldNames()).toIterable().containsExactlyElementsOf(documented::fieldNames);
+            assertThat(documented.get("steps").get(5).asText())
+                    .startsWith("the pool gives ")
+                    .endsWith(": by round_robin");
+            assertThat(answered.get("steps").toString()).contains(": by round_robin");
         }
     }
 

@@ -15,9 +15,15 @@ import io.egressproxy.ProxyUrl;
 import io.micrometer.common.docs.KeyName;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -151,5 +157,24 @@ class ProxyMetricsTests {
                             .map(KeyName::asString)
                             .toList());
         });
+    }
+
+    @Test
+    void theDocumentationHasEachMeterWithItsTypeAndTags() throws IOException {
+        List<String> documented = Files.readAllLines(Path.of("../docs/monitoring/README.md")).stream()
+                .filter(line -> line.startsWith("| `proxy."))
+                .map(line -> line.substring(0, line.indexOf('|', line.indexOf('|', line.indexOf('|', 1) + 1) + 1) + 1))
+                .toList();
+        assertThat(documented)
+                .containsExactlyInAnyOrderElementsOf(Arrays.stream(ProxyMeters.values())
+                        .map(meter -> "| `%s` | %s | %s|"
+                                .formatted(
+                                        meter.getName(),
+                                        meter.getType().name().toLowerCase(Locale.ROOT),
+                                        Arrays.stream(meter.getKeyNames())
+                                                .map(tag -> "`" + tag.asString() + "`")
+                                                .collect(Collectors.joining(
+                                                        ", ", "", meter.getKeyNames().length == 0 ? "" : " "))))
+                        .toList());
     }
 }

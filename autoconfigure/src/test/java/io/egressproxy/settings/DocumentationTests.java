@@ -32,7 +32,7 @@ class DocumentationTests {
 
     private static List<Example> examples() {
         Path root = Path.of("..");
-        try (Stream<Path> docs = Files.list(root.resolve("docs"))) {
+        try (Stream<Path> docs = Files.walk(root.resolve("docs"))) {
             return Stream.concat(Stream.of(root.resolve("README.md")), docs)
                     .filter(page -> page.toString().endsWith(".md"))
                     .sorted()
@@ -58,6 +58,7 @@ class DocumentationTests {
     Stream<DynamicTest> everyYamlExampleBinds() {
         return examples().stream()
                 .filter(example -> example.language().equals("yaml"))
+                .filter(example -> !example.text().startsWith("rule_files:")) // for Prometheus, which reads it in CI
                 .map(example -> DynamicTest.dynamicTest(
                         example.page() + ": "
                                 + example.text().lines().findFirst().orElse(""),

@@ -43,7 +43,6 @@ public class MetricsBenchmark {
     private static final Outcome SUCCEEDED = new Outcome.Succeeded(Duration.ofMillis(45));
 
     private final MeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
-    private final ProxyMetrics unbound = new ProxyMetrics(Set.of(BINANCE), Set::of);
     private final ProxyMetrics bound = new ProxyMetrics(Set.of(BINANCE), Set::of);
     private final Counter counter = registry.counter("bare");
     private final Timer timer = registry.timer("bare.timer");
@@ -73,11 +72,5 @@ public class MetricsBenchmark {
     public void decisionAndEnd() {
         bound.decided(TARGET, DECISION, null);
         bound.ended(TARGET, DECISION, SUCCEEDED, Duration.ofMillis(45));
-    }
-
-    @Benchmark
-    public void decisionAndEndWithoutRegistry() {
-        unbound.decided(TARGET, DECISION, null);
-        unbound.ended(TARGET, DECISION, SUCCEEDED, Duration.ofMillis(45));
     }
 }
