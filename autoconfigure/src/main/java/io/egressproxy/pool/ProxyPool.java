@@ -969,6 +969,10 @@ public final class ProxyPool {
     private void back(PooledProxy proxy, String how) {
         proxy.changed(how + " again", nanoTime.getAsLong());
         publish();
+        if (usable.size() == 1 && proxies.size() > 1) {
+            checkRequests
+                    .requestAll(); // what ended for one may have ended for all, and their next checks may be far off
+        }
         described(log.atInfo(), proxy)
                 .log(
                         "pool {}: {} {} again, {} of {} proxies usable",

@@ -28,6 +28,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -82,25 +83,31 @@ class HealthMonitorTests {
     }
 
     private ProxyPool pool(int size, Duration interval) {
-        ProxyEntry entry = new ProxyEntry(
+        ProxyPool pool = new ProxyPool(
+                "binance/http",
+                entry(IntStream.range(0, size), interval, null),
+                name -> null,
+                () -> time.now(TimeUnit.NANOSECONDS),
+                () -> 0.5);
+        monitor.start(List.of(pool), method -> check);
+        return pool;
+    }
+
+    private static ProxyEntry entry(IntStream numbers, Duration interval, @Nullable Boolean checked) {
+        return new ProxyEntry(
                 null,
                 20,
                 false,
                 null,
-                IntStream.range(0, size)
-                        .mapToObj(i -> new PoolMember(ProxyUrl.parse("http://p" + i + ":1"), null, 1, true, null, null))
+                numbers.mapToObj(i -> new PoolMember(ProxyUrl.parse("http://p" + i + ":1"), null, 1, true, null, null))
                         .toList(),
                 null,
                 "round_robin",
                 3,
                 Duration.ofSeconds(5),
                 OnExhausted.FAIL,
-                new HealthCheckSettings(null, "own", null, "200-299", interval, Duration.ofSeconds(5), 2, 3),
+                new HealthCheckSettings(checked, "own", null, "200-299", interval, Duration.ofSeconds(5), 2, 3),
                 new CircuitBreakerSettings(true, 3, Duration.ofSeconds(5), Duration.ofMinutes(5), 50));
-        ProxyPool pool =
-                new ProxyPool("binance/http", entry, name -> null, () -> time.now(TimeUnit.NANOSECONDS), () -> 0.5);
-        monitor.start(List.of(pool), method -> check);
-        return pool;
     }
 
     private static Set<String> usable(ProxyPool pool) {
@@ -309,5 +316,65 @@ class HealthMonitorTests {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> monitor.start(List.of(pool), method -> null))
                 .withMessageContaining("no health check 'own': use handshake, tcp, http, ping");
+    }
+
+    @Test
+    void whenOneOfAnExhaustedPoolIsBackTheOthersAreCheckedAtOnce() {
+        ProxyPool pool = pool(3);
+        dead.addAll(List.of("p0", "p1", "p2"));
+        for (int i = 0; i < 300; i++) { // connections ask for it each second
+            pass(1);
+            usable(pool);
+        }
+        assertThat(usable(pool)).isEmpty();
+        dead.clear();
+        pass(1);
+        usable(pool);
+        pass(10);
+        assertThat(usable(pool)).as("not a minute later").containsExactly("p0", "p1", "p2");
+    }
+
+    @Test
+    @Tag("NFR-3")
+    void afterAReloadNewProxiesAreCheckedThoseThatStayKeepTheirVerdictAndThoseThatHaveGoneAreLeftAlone() {
+        ProxyPool pool = pool(4);
+        dead.add("p1");
+        pass(20);
+        assertThat(usable(pool)).containsExactly("p0", "p2", "p3");
+        dead.add("p9");
+        pool.prepare(entry(IntStream.of(1, 2, 3, 8, 9), Duration.ofSeconds(30), null), name -> null)
+                .run();
+        monitor.update(List.of(pool), method -> check);
+        checked.clear();
+        pass(3);
+        assertThat(checked).contains("p8", "p9").doesNotContain("p0");
+        assertThat(usable(pool)).as("down as before").doesNotContain("p1");
+        pass(60);
+        assertThat(usable(pool)).containsExactly("p2", "p3", "p8");
+        dead.clear();
+        pass(90);
+        assertThat(usable(pool)).containsExactly("p1", "p2", "p3", "p8", "p9");
+        assertThat(checked).doesNotContain("p0");
+    }
+
+    @Test
+    @Tag("NFR-3")
+    void whenChecksAreSwitchedOffNothingIsHeldDownAndNothingIsChecked() {
+        ProxyPool pool = pool(2);
+        dead.add("p1");
+        pass(20);
+        assertThat(usable(pool)).containsExactly("p0");
+        pool.prepare(entry(IntStream.range(0, 2), Duration.ofSeconds(30), false), name -> null)
+                .run();
+        monitor.update(List.of(pool), method -> check);
+        checked.clear();
+        pass(120);
+        assertThat(checked).isEmpty();
+        assertThat(usable(pool)).containsExactly("p0", "p1");
+        pool.prepare(entry(IntStream.range(0, 2), Duration.ofSeconds(30), true), name -> null)
+                .run();
+        monitor.update(List.of(pool), method -> check);
+        pass(20);
+        assertThat(usable(pool)).containsExactly("p0");
     }
 }
