@@ -127,9 +127,10 @@ public interface ProxyEventListener {
     default void healthChecked(String pool, ProxyUrl proxy, String outcome, Duration took) {}
 
     /**
-     * The settings have been changed at run time, or should have been.
+     * The settings have been read again at run time.
      *
-     * @param outcome {@code applied}, or {@code rejected} if those before stay in force
+     * @param outcome {@code applied}, {@code unchanged} if they say what they said before, or {@code rejected} if those before stay in
+     *     force
      */
     default void reloaded(String outcome) {}
 

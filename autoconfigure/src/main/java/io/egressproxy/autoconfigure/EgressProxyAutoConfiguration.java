@@ -162,6 +162,13 @@ public final class EgressProxyAutoConfiguration {
     }
 
     @Bean
+    @Lazy(false)
+    ProxySettingsWatching proxySettingsWatching(
+            ProxySettings settings, ProxySettingsSource source, ProxyReload reload) {
+        return new ProxySettingsWatching(settings, source, reload);
+    }
+
+    @Bean
     @ConditionalOnMissingBean
     ClientRoutes clientRoutes(
             ProxyRouter router, ProxySslContexts tls, ObjectProvider<ReactorResourceFactory> resources) {

@@ -5,6 +5,7 @@ import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.ProxySettingsCustomizer;
+import io.egressproxy.settings.SettingsFiles;
 import io.egressproxy.settings.SettingsProblem;
 import java.util.List;
 import org.springframework.beans.factory.ObjectProvider;
@@ -18,10 +19,22 @@ final class ProxySettingsSource {
     private final ConfigurableEnvironment environment;
     private final ObjectProvider<ProxySettingsCustomizer> customizers;
     private volatile boolean used;
+    private volatile SettingsFiles files;
 
     ProxySettingsSource(ConfigurableEnvironment environment, ObjectProvider<ProxySettingsCustomizer> customizers) {
         this.environment = environment;
         this.customizers = customizers;
+        this.files = SettingsFiles.of(environment);
+    }
+
+    /** What the files are like now that were read last; a new one for each other state of theirs. */
+    Object fingerprint() {
+        return files.fingerprint();
+    }
+
+    /** Whether the settings come from here, and so can be read again. */
+    boolean isUsed() {
+        return used;
     }
 
     /** The settings as they were at the start. */
@@ -50,6 +63,7 @@ final class ProxySettingsSource {
                             + unreadable.getClass().getSimpleName() + ")",
                     null)));
         }
+        files = SettingsFiles.of(now);
         return read(now);
     }
 

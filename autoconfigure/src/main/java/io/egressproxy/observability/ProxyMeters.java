@@ -107,8 +107,8 @@ public enum ProxyMeters implements MeterDocumentation {
             Meter.Type.GAUGE,
             "1 while this machine's own network is suspected, and health checks change no verdict"),
 
-    /** Changes of the settings while the application runs. */
-    RELOADS("proxy.reloads", Meter.Type.COUNTER, "Changes of the settings at run time", Tag.OUTCOME);
+    /** How often the settings were read again while the application ran. */
+    RELOADS("proxy.reloads", Meter.Type.COUNTER, "Reloads of the settings at run time", Tag.OUTCOME);
 
     /** The keys of all tags. */
     public enum Tag implements KeyName {

@@ -104,7 +104,7 @@ public final class SettingsReload implements ProxyReload {
         if (!needRestart.isEmpty()) {
             log.warn("These take effect with the next start only: {}", String.join(", ", needRestart));
         }
-        events.reloaded("applied");
+        events.reloaded(changes.isEmpty() ? "unchanged" : "applied");
         return true;
     }
 

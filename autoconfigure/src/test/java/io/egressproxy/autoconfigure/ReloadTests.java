@@ -19,13 +19,22 @@ import io.egressproxy.autoconfigure.OperatedApplication.Answered;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.TargetServer;
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -371,5 +380,132 @@ class ReloadTests {
         String http = pool(members).replace("    pool:", "    strategy: " + strategy + "\n      pool:");
         String entry = http.substring(http.indexOf("    http:"));
         return http + entry.replace("    http:", "    websocket:");
+    }
+
+    private static final String WATCHED = "--proxy.reload.watch=true";
+    private static final String QUIET = "--proxy.reload.quiet-period=200ms";
+
+    private void awaitPeer(OperatedApplication application, int proxy) {
+        await().atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(peer(application)).isEqualTo(egress(proxy)));
+    }
+
+    private static double reloads(OperatedApplication application, String outcome) {
+        return application
+                .context()
+                .getBean(MeterRegistry.class)
+                .find("proxy.reloads")
+                .tag("outcome", outcome)
+                .counters()
+                .stream()
+                .mapToDouble(Counter::count)
+                .sum();
+    }
+
+    @Test
+    void aChangeOfTheFileIsAppliedByItself() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0), WATCHED, QUIET)) {
+            assertThat(peer(application)).isEqualTo(egress(0));
+            application.write(single(1));
+            awaitPeer(application, 1);
+        }
+    }
+
+    @Test
+    void aFileThatIsReplacedByARenameOrASymbolicLinkIsSeen() throws IOException {
+        Path data = Files.createDirectory(directory.resolve("data-1"));
+        Files.writeString(data.resolve("application.yml"), single(0));
+        Path link = Files.createSymbolicLink(directory.resolve("..data"), data);
+        Path mounted = directory.resolve("mounted");
+        Files.createDirectory(mounted);
+        Files.createSymbolicLink(mounted.resolve("application.yml"), link.resolve("application.yml"));
+        try (OperatedApplication application = OperatedApplication.start(
+                directory, "", WATCHED, QUIET, "--spring.config.location=file:" + mounted.resolve("application.yml"))) {
+            assertThat(peer(application)).isEqualTo(egress(0));
+            // as a mounted ConfigMap changes: a new directory, and a link that is swapped by a rename
+            Path next = Files.createDirectory(directory.resolve("data-2"));
+            Files.writeString(next.resolve("application.yml"), single(1));
+            Path swap = Files.createSymbolicLink(directory.resolve("..tmp"), next);
+            Files.move(swap, link, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            awaitPeer(application, 1);
+            // as an editor saves: another file takes the name
+            Path edited = next.resolve("application.yml.swp");
+            Files.writeString(edited, single(2));
+            Files.move(edited, next.resolve("application.yml"), StandardCopyOption.ATOMIC_MOVE);
+            awaitPeer(application, 2);
+        }
+    }
+
+    @Test
+    void importsProfilesAndConfigTreesAreWatchedAsWell() throws IOException {
+        Path more = directory.resolve("more.yml");
+        Path tree = Files.createDirectories(directory.resolve("tree"));
+        Files.writeString(more, "nothing: here");
+        Files.writeString(tree.resolve("proxy.direct-fallback"), "never");
+        try (OperatedApplication application = OperatedApplication.start(
+                directory,
+                single(0) + "spring: {config: {import: [\"file:%s\", \"configtree:%s/\"]}}\n".formatted(more, tree),
+                WATCHED,
+                QUIET,
+                "--spring.profiles.active=prod")) {
+            assertThat(peer(application)).isEqualTo(egress(0));
+            Files.writeString(more, single(1));
+            awaitPeer(application, 1);
+            Files.writeString(
+                    directory.resolve("application-prod.yml"), single(2).replace("proxy:", "proxy:"));
+            Files.writeString(tree.resolve("proxy.direct-fallback"), "always");
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(application
+                            .get("proxies")
+                            .body()
+                            .at("/settings/direct-fallback")
+                            .asText())
+                    .isEqualTo("always"));
+        }
+    }
+
+    @Test
+    void manyChangesAreOneReloadAndHalfAFileIsNone() throws Exception {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0), WATCHED, QUIET)) {
+            ScheduledExecutorService writer = Executors.newSingleThreadScheduledExecutor();
+            try {
+                AtomicInteger writes = new AtomicInteger();
+                ScheduledFuture<?> writing = writer.scheduleAtFixedRate(
+                        () -> {
+                            try {
+                                String whole = single(writes.incrementAndGet() % 3);
+                                // a write that is not finished yet, each time
+                                application.write(whole.substring(0, whole.length() / 2));
+                                application.write(whole);
+                            } catch (IOException failed) {
+                                throw new UncheckedIOException(failed);
+                            }
+                        },
+                        0,
+                        20,
+                        TimeUnit.MILLISECONDS);
+                await().atMost(PATIENCE).until(() -> writes.get() >= 50);
+                writing.cancel(false);
+            } finally {
+                writer.shutdown();
+                assertThat(writer.awaitTermination(5, TimeUnit.SECONDS)).isTrue();
+            }
+            application.write(single(3));
+            awaitPeer(application, 3);
+            assertThat(reloads(application, "applied") + reloads(application, "unchanged"))
+                    .as("50 changes in a second")
+                    .isLessThanOrEqualTo(2);
+            assertThat(reloads(application, "rejected")).isZero();
+        }
+    }
+
+    @Test
+    void withoutWatchAChangeWaitsForSomebodyToAskForIt() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0), QUIET)) {
+            application.write(single(1));
+            assertThat(peer(application)).isEqualTo(egress(0));
+            assertThat(Thread.getAllStackTraces().keySet())
+                    .extracting(Thread::getName)
+                    .noneMatch(name -> name.startsWith("proxy-reload"));
+        }
     }
 }
