@@ -23,6 +23,7 @@ import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -43,6 +44,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
 import org.springframework.web.reactive.function.client.WebClient;
@@ -53,6 +56,7 @@ import org.springframework.web.reactive.function.client.WebClient;
 @Tag("NFR-3")
 @Tag("no-leak")
 class ReloadTests {
+    private static final Logger log = LoggerFactory.getLogger(ReloadTests.class);
     private static final Duration PATIENCE = Duration.ofSeconds(20);
 
     private final TargetServer target;
@@ -352,34 +356,64 @@ class ReloadTests {
         }
     }
 
+    /** Adds, removes, re-weights and re-passwords proxies under 200 requests a second; every tenth one is wrong. */
     @Test
     @Tag("no-interruption")
-    void underLoadReloadsFailNoRequestAndLeaveNothingBehind() throws IOException {
-        try (OperatedApplication application = OperatedApplication.start(
-                        directory, underLoad("round_robin", 0, 1, 2), "--proxy.default.http.attempt-timeout=5s");
-                SteadyLoad load = SteadyLoad.start(application.context(), target)) {
-            for (int i = 0; i < 20; i++) {
-                application.write(
-                        switch (i % 4) {
-                            case 0 -> underLoad("random", 1, 2, 3);
-                            case 1 -> underLoad("least_connections", 3, 0);
-                            case 2 -> underLoad("fastest", 0);
-                            default -> underLoad("round_robin", 0, 1, 2, 3);
-                        });
-                assertThat(application.context().getBean(ProxyReload.class).reload())
-                        .isEqualTo(i % 4 != 2);
+    void underLoadAHundredReloadsFailNoRequestAndLeaveNothingBehind() throws IOException {
+        try (OperatedApplication application =
+                OperatedApplication.start(directory, underLoad(0, "round_robin", 0, 1, 2))) {
+            MeterRegistry registry = application.context().getBean(MeterRegistry.class);
+            long heapBefore = 0;
+            try (SteadyLoad load = SteadyLoad.start(application.context(), target)) {
+                for (int i = 0; i < 100; i++) {
+                    boolean wrong = i % 10 == 9;
+                    application.write(
+                            wrong
+                                    ? underLoad(i, "fastest", 0)
+                                    : switch (i % 3) {
+                                        case 0 -> underLoad(i, "random", 1, 2, 3);
+                                        case 1 -> underLoad(i, "least_connections", 3, 0);
+                                        default -> underLoad(i, "round_robin", 0, 1, 2, 3);
+                                    });
+                    assertThat(application.context().getBean(ProxyReload.class).reload())
+                            .isEqualTo(!wrong);
+                    long opened = load.connections();
+                    await().atMost(PATIENCE).until(() -> load.connections() > opened + 5);
+                    heapBefore = i == 20 ? usedHeap() : heapBefore;
+                }
+                log.info("100 reloads under load: {}", load);
+                assertThat(load.notOpened()).isEmpty();
+                assertThat(load.lostInFlight()).isZero();
+                assertThat(load.webSocketsLost())
+                        .as("open connections are not cut")
+                        .isZero();
+                assertThat(load.toString()).contains("failed attempts {}");
             }
-            assertThat(load.notOpened()).isEmpty();
-            assertThat(load.lostInFlight()).isZero();
-            assertThat(load.webSocketsLost()).as("open connections are not cut").isZero();
             assertThat(target.directConnections()).isEmpty();
+            assertThat(usedHeap()).as("heap after 80 more reloads").isLessThan(heapBefore + 8_000_000);
+            application.write(single(4));
+            reload(application); // which closes whatever lies idle
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(
+                            registry.find("proxy.connections.active").gauges())
+                    .allSatisfy(gauge -> assertThat(gauge.value()).isZero()));
+            await().atMost(PATIENCE).until(() -> target.openConnections() == 0);
         }
     }
 
-    private String underLoad(String strategy, int... members) {
-        String http = pool(members).replace("    pool:", "    strategy: " + strategy + "\n      pool:");
-        String entry = http.substring(http.indexOf("    http:"));
-        return http + entry.replace("    http:", "    websocket:");
+    private static long usedHeap() {
+        System.gc();
+        return ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
+    }
+
+    private String underLoad(int round, String strategy, int... members) {
+        StringBuilder pool =
+                new StringBuilder("    health-check: {enabled: false}\n    strategy: " + strategy + "\n    pool:\n");
+        for (int member : members) {
+            // these proxies ask for no credentials, and so take any
+            String url = proxies.get(member).url().replace("//", "//user:C4NARY" + (member == 0 ? round : "") + "@");
+            pool.append("      - {url: \"%s\", weight: %d}\n".formatted(url, 1 + (round + member) % 3));
+        }
+        return yaml("default:\n  http:\n" + pool + "  websocket:\n" + pool);
     }
 
     private static final String WATCHED = "--proxy.reload.watch=true";
