@@ -8,7 +8,6 @@ import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
@@ -65,15 +64,36 @@ class DocumentationTests {
                         () -> assertThatCode(() -> Yaml.bind(example.text())).doesNotThrowAnyException()));
     }
 
+    @TestFactory
+    Stream<DynamicTest> theExamplesOfEnvironmentVariablesBind() {
+        return examples().stream()
+                .filter(example -> EXPORT.matcher(example.text()).find())
+                .map(example -> DynamicTest.dynamicTest(example.page().toString(), () -> {
+                    Map<String, Object> variables = EXPORT.matcher(example.text())
+                            .results()
+                            .collect(Collectors.toMap(export -> export.group(1), export -> export.group(2)));
+                    assertThat(variables).hasSize(4);
+                    ProxySettings settings = Yaml.bind("", variables);
+                    assertThat(settings.enabled()).isTrue();
+                    assertThat(settings.exchanges()).isNotEmpty();
+                    assertThat(settings).isNotEqualTo(Yaml.bind("proxy: {enabled: true}"));
+                }));
+    }
+
     @Test
-    void theExamplesOfEnvironmentVariablesBind() {
-        Map<String, Object> variables = new HashMap<>();
-        examples().stream().map(example -> EXPORT.matcher(example.text())).forEach(matcher -> matcher.results()
-                .forEach(export -> variables.put(export.group(1), export.group(2))));
-        assertThat(variables).hasSize(4);
-        ProxySettings settings = Yaml.bind("", variables);
-        assertThat(settings.enabled()).isTrue();
-        assertThat(settings.exchanges()).hasSize(2);
+    void thePhasesOfAMigrationDoWhatTheySay() {
+        List<ProxySettings> phases = examples().stream()
+                .filter(example -> example.page().endsWith("migration.md")
+                        && example.text().contains("external-service:"))
+                .map(example -> Yaml.bind(example.text()))
+                .toList();
+        assertThat(phases).hasSize(4);
+        assertThat(phases.get(0).externalService().enabled()).isFalse();
+        assertThat(phases.get(1).externalService().rolloutPercent()).isEqualTo(10);
+        assertThat(phases.get(2).externalService().rolloutPercent()).isEqualTo(100);
+        assertThat(phases.get(2).externalService().fallbackToEmbedded()).isTrue();
+        assertThat(phases.get(3).externalService().fallbackToEmbedded()).isFalse();
+        assertThat(phases.get(3).directFallback()).isEqualTo(DirectFallback.NEVER);
     }
 
     @TestFactory
