@@ -49,31 +49,33 @@ final class ProxyHealthMonitoring implements SmartInitializingSingleton, Disposa
 
     /** What other settings mean for the checks. */
     SettingsReload.Change prepare(ProxySettings next) {
+        verify(next);
+        return () -> monitor.update(router.pools(), this::check);
+    }
+
+    private void verify(ProxySettings settings) {
         List<SettingsProblem> problems = new ArrayList<>();
-        next.entries().forEach((property, entry) -> {
-            if (entry.usesPool() && check(entry.healthCheck().method()) == null) {
+        settings.entries().forEach((property, entry) -> {
+            String method = entry.healthCheck().method();
+            if (entry.usesPool() && check(method) == null) {
                 problems.add(new SettingsProblem(
                         property + ".health-check.method",
-                        "names no health check: use handshake, tcp, http, ping, or the name of a HealthCheck bean",
+                        "is '" + method
+                                + "', and there is no such check: use handshake, tcp, http, ping, or the name of a"
+                                + " HealthCheck bean",
                         null));
             }
         });
         if (!problems.isEmpty()) {
             throw new InvalidProxySettingsException(problems);
         }
-        return () -> monitor.update(router.pools(), this::check);
     }
 
     @Override
     public void afterSingletonsInstantiated() {
-        if (!router.isEnabled()) {
-            return;
-        }
-        try {
+        if (router.isEnabled()) {
+            verify(router.settings());
             monitor.start(router.pools(), this::check);
-        } catch (IllegalArgumentException unknownMethod) {
-            throw new InvalidProxySettingsException(List.of(
-                    new SettingsProblem("health-check.method", String.valueOf(unknownMethod.getMessage()), null)));
         }
     }
 

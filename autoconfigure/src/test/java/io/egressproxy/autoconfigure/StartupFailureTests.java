@@ -2,15 +2,20 @@ package io.egressproxy.autoconfigure;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.boot.WebApplicationType;
 import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
@@ -87,5 +92,122 @@ class StartupFailureTests {
     void noPasswordIsShownWhereverItStands(String yaml, CapturedOutput output) throws IOException {
         start(yaml);
         assertThat(output).contains("APPLICATION FAILED TO START").doesNotContain(CANARY);
+    }
+
+    private static String single(String entry) {
+        return "enabled: true, default: { http: { " + entry + " } }";
+    }
+
+    /** The list of validations in the configuration contract, in its order. */
+    static Stream<Arguments> mistakes() {
+        String secret = "u:" + CANARY;
+        return Stream.of(
+                arguments(
+                        single("url: \"ftp://" + secret + "@h:1\""),
+                        "proxy.default.http.url",
+                        "has a scheme that is not supported; use http, https, socks4, socks4a"),
+                arguments(single("url: \"h:1\""), "proxy.default.http.url", "has no scheme; write"),
+                arguments(single("url: \"http://" + secret + "@:1\""), "proxy.default.http.url", "has no host"),
+                arguments(
+                        single("url: \"http://" + secret + "@h\""),
+                        "proxy.default.http.url",
+                        "has no port; write one from 1 to 65535"),
+                arguments(
+                        single("url: \"http://" + secret + "@h:0\""),
+                        "proxy.default.http.url",
+                        "has a port that is not a number from 1 to 65535"),
+                arguments(
+                        single("url: \"http://" + secret + "@h:1/path\""),
+                        "proxy.default.http.url",
+                        "has a path, a query or a fragment"),
+                arguments(
+                        single("url: \"http://u%zz:" + CANARY + "@h:1\""),
+                        "proxy.default.http.url",
+                        "write a percent sign as %25"),
+                arguments(
+                        single("url: \"http://" + secret + "@2001:db8::1:1\""),
+                        "proxy.default.http.url",
+                        "write an IPv6 address in brackets"),
+                arguments(
+                        single("url: \"http://" + secret + "%0D@h:1\""),
+                        "proxy.default.http.url",
+                        "has a line break or another control character"),
+                arguments(
+                        single("url: \"http://" + secret + "@h:1\", timeout-seconds: 301"),
+                        "proxy.default.http.timeout-seconds",
+                        "must be from 1 to 300, but is 301"),
+                arguments(
+                        single("pool: [{ url: \"http://" + secret + "@h:1\", weight: 11 }]"),
+                        "proxy.default.http.pool[0].weight",
+                        "must be from 0.1 to 10, but is 11"),
+                arguments(
+                        "enabled: true, external-service: { enabled: true, auth-credentials: { token: " + CANARY
+                                + " } }",
+                        "proxy.external-service.endpoints",
+                        "write its URLs, or discovery.srv-name"),
+                arguments(
+                        single("url: \"http://" + secret + "@h:1\", pool: [{ url: \"http://q:1\" }]"),
+                        "proxy.default.http",
+                        "say with pool-enabled: true or false which is used"),
+                arguments(
+                        single("pool: [{ url: \"http://" + secret + "@h:1\" }, { url: \"http://u:2@h:1\" }]"),
+                        "proxy.default.http.pool[1].url",
+                        "is the same proxy as an earlier one of this pool"),
+                arguments(
+                        single("pool: [{ url: \"http://" + secret + "@h:1\" }], health-check: { timeout: 31 }"),
+                        "proxy.default.http.health-check.timeout",
+                        "must not be longer than the interval"),
+                arguments(
+                        single("url: \"socks5://\u00fc:" + CANARY + "@h:1\""),
+                        "proxy.default.http.url",
+                        "has a user name or password that SOCKS cannot carry"),
+                arguments(
+                        "enabled: true, exchanges: { a: { require-proxy: true, http: { direct: true } } }",
+                        "proxy.exchanges.a.require-proxy",
+                        "is true together with http.direct"),
+                arguments(
+                        "enabled: true, exchanges: { BINANCE: { region: x }, binance: { region: y } }",
+                        "proxy.exchanges.binance",
+                        "is the same exchange as 'BINANCE'"),
+                arguments(
+                        single("url: \"http://${NOT_SET_" + CANARY.replace("-", "_") + "}@h:1\""),
+                        "proxy.default.http.url",
+                        "holds a placeholder that nothing resolves"),
+                arguments(
+                        "enabled: true, defualt: { http: { url: \"http://" + secret + "@h:1\" } }",
+                        "proxy.defualt",
+                        "did you mean proxy.default?"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("mistakes")
+    void eachMistakeIsShownWithItsPlaceAndWhatToWrite(
+            String tree, String property, String message, CapturedOutput output) throws IOException {
+        start("proxy: { " + tree + " }");
+        assertThat(output)
+                .contains("APPLICATION FAILED TO START")
+                .contains(property)
+                .contains(message)
+                .contains("application.yml] - 1:")
+                .contains("Correct the properties named above")
+                .doesNotContain(CANARY);
+    }
+
+    /** These are found when what they name is looked for. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "pool: [{ url: http://p:1 }], strategy: fastest | proxy.default.http.strategy | there is no strategy 'fastest'",
+                "pool: [{ url: http://p:1 }], health-check: { method: guess } | proxy.default.http.health-check.method | is 'guess', and there is no such check",
+                "url: https://p:1, ssl-bundle: missing | proxy.default.http.ssl-bundle | names the SSL bundle 'missing', which does not exist",
+            })
+    void whatIsNamedAndDoesNotExistIsExplained(String entry, String property, String message, CapturedOutput output)
+            throws IOException {
+        start("proxy: { " + single(entry) + " }");
+        assertThat(output)
+                .contains("APPLICATION FAILED TO START")
+                .contains(property)
+                .contains(message);
     }
 }

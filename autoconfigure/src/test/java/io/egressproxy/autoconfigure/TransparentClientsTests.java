@@ -417,7 +417,7 @@ class TransparentClientsTests {
     @ParameterizedTest
     @CsvSource({
         "strategy, fastest, there is no strategy 'fastest'",
-        "health-check.method, magic, there is no health check 'magic'"
+        "health-check.method, magic, there is no such check"
     })
     void aStrategyOrACheckThatDoesNotExistStopsTheStart(String key, String value, String message) {
         plain.withPropertyValues(
