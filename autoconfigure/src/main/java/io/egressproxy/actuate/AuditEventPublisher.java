@@ -1,7 +1,10 @@
 package io.egressproxy.actuate;
 
+import java.time.Duration;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiConsumer;
 import org.slf4j.Logger;
@@ -9,6 +12,7 @@ import org.slf4j.LoggerFactory;
 import org.springframework.boot.actuate.audit.AuditEvent;
 import org.springframework.boot.actuate.audit.listener.AuditApplicationEvent;
 import org.springframework.context.ApplicationEventPublisher;
+import reactor.core.Disposable;
 import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
 
@@ -20,6 +24,7 @@ public final class AuditEventPublisher implements BiConsumer<String, Map<String,
     private static final Logger log = LoggerFactory.getLogger(AuditEventPublisher.class);
     private static final int MOST_WAITING = 10_000;
     private static final int IDLE_SECONDS = 60;
+    private static final Duration LONGEST_GOODBYE = Duration.ofSeconds(2);
 
     private final String principal;
     private final ApplicationEventPublisher publisher;
@@ -60,8 +65,19 @@ public final class AuditEventPublisher implements BiConsumer<String, Map<String,
         }
     }
 
+    /** Hands over what waits, for two seconds at most. */
     @Override
     public void close() {
+        CountDownLatch handedOver = new CountDownLatch(1);
+        Disposable waiting = scheduler.disposeGracefully().subscribe(ended -> {}, failed -> {}, handedOver::countDown);
+        try {
+            if (!handedOver.await(LONGEST_GOODBYE.toNanos(), TimeUnit.NANOSECONDS)) {
+                log.warn("Audit events are lost, since they could not be kept before the shutdown");
+            }
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        waiting.dispose();
         scheduler.dispose();
     }
 }

@@ -18,6 +18,7 @@ import io.egressproxy.service.ServiceDelegation;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,6 +29,7 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.actuate.endpoint.Access;
+import org.springframework.boot.actuate.endpoint.SecurityContext;
 import org.springframework.boot.actuate.endpoint.annotation.DeleteOperation;
 import org.springframework.boot.actuate.endpoint.annotation.Endpoint;
 import org.springframework.boot.actuate.endpoint.annotation.ReadOperation;
@@ -45,6 +47,7 @@ import reactor.core.publisher.Mono;
 public final class ProxiesEndpoint {
     private static final int MOST_SHOWN = 1_000;
     private static final int LONGEST_REASON = 200;
+    private static final int HTTPS = 443;
     private static final String OPERATIONS = "use drain, resume or reload";
 
     private final ProxyRouter router;
@@ -111,22 +114,22 @@ public final class ProxiesEndpoint {
     /**
      * What a connection opened now would do, and why. Asks the proxy service if a connection would.
      *
-     * @param exchange an exchange id
+     * @param exchange an exchange id, or {@code *} for the one that claims the host
      * @param type {@code http} or {@code websocket}
      * @param host the target's host, which may be on {@code no-proxy}; may be left out
+     * @param port the target's port, 443 if it is left out: a proxy may just have failed for it
      * @return the decision and the steps that lead to it
      */
     @ReadOperation
     public Mono<WebEndpointResponse<Map<String, Object>>> explain(
             @Selector String exchange,
             @Selector String type,
-            @org.springframework.lang.Nullable @Nullable String host) {
+            @org.springframework.lang.Nullable @Nullable String host,
+            @org.springframework.lang.Nullable @Nullable Integer port) {
         ProxyTarget target;
         try {
-            ExchangeId id = ExchangeId.of(exchange);
-            target = host == null || host.isEmpty()
-                    ? ProxyTarget.of(id, type(type))
-                    : new ProxyTarget(id, type(type), host, 0);
+            target = target(
+                    exchange, type(type), host == null || host.isEmpty() ? null : host, port == null ? HTTPS : port);
         } catch (IllegalArgumentException invalid) {
             return Mono.just(refused(String.valueOf(invalid.getMessage())));
         }
@@ -145,6 +148,14 @@ public final class ProxiesEndpoint {
         });
     }
 
+    private ProxyTarget target(String exchange, ConnectionType type, @Nullable String host, int port) {
+        if (exchange.equals(ExchangeId.UNMATCHED.toString())) {
+            return host == null ? ProxyTarget.of(ExchangeId.UNMATCHED, type) : router.target(type, host, port);
+        }
+        ExchangeId id = ExchangeId.of(exchange);
+        return host == null ? ProxyTarget.of(id, type) : new ProxyTarget(id, type, host, port);
+    }
+
     /**
      * Does something about it: {@code drain} gives a proxy no new connections, {@code resume} gives it connections again, {@code
      * reload} reads the settings again.
@@ -153,7 +164,8 @@ public final class ProxiesEndpoint {
      * @param proxy the proxy of {@code drain} and {@code resume}, for example {@code socks5://proxy.example.org:1080}, in all pools
      *     that have it; credentials are not needed
      * @param reason why it is drained
-     * @param expiry when draining ends by itself, for example {@code 30m}; may be left out
+     * @param expiry when draining ends by itself, for example {@code 30m}, in seconds if it has no unit; may be left out
+     * @param caller who wants it
      * @return what was done
      */
     @WriteOperation
@@ -161,12 +173,13 @@ public final class ProxiesEndpoint {
             @Selector String operation,
             @org.springframework.lang.Nullable @Nullable String proxy,
             @org.springframework.lang.Nullable @Nullable String reason,
-            @org.springframework.lang.Nullable @Nullable String expiry) {
+            @org.springframework.lang.Nullable @Nullable String expiry,
+            SecurityContext caller) {
         try {
             return switch (operation) {
-                case "drain" -> drain(proxy, reason, expiry);
-                case "resume" -> resume(proxy);
-                case "reload" -> reload();
+                case "drain" -> drain(proxy, reason, expiry, caller);
+                case "resume" -> resume(proxy, caller);
+                case "reload" -> reload(caller);
                 default -> refused("there is no such operation: " + OPERATIONS);
             };
         } catch (IllegalArgumentException invalid) {
@@ -179,18 +192,29 @@ public final class ProxiesEndpoint {
      *
      * @param exchange an exchange id
      * @param type {@code http} or {@code websocket}
+     * @param caller who wants it
      * @return how many were kept
      */
     @DeleteOperation
-    public WebEndpointResponse<Map<String, Object>> evict(@Selector String exchange, @Selector String type) {
+    public WebEndpointResponse<Map<String, Object>> evict(
+            @Selector String exchange, @Selector String type, SecurityContext caller) {
         ServiceDelegation delegation = service.get();
         if (delegation == null) {
             return refused("no proxy service is configured, and so no answers are kept");
         }
         try {
-            ExchangeId id = ExchangeId.of(exchange);
-            int evicted = delegation.answers().evict(id, type(type));
-            audit.operated("evict", Map.of("exchange", id.toString(), "connection.type", type, "evicted", evicted));
+            ProxyTarget target = target(exchange, type(type), null, 0);
+            int evicted = delegation.answers().evict(target.exchange(), target.type());
+            operated(
+                    caller,
+                    "evict",
+                    Map.of(
+                            "exchange",
+                            target.exchange().toString(),
+                            "connection.type",
+                            target.type().id(),
+                            "evicted",
+                            evicted));
             return new WebEndpointResponse<>(Map.of("evicted", evicted));
         } catch (IllegalArgumentException invalid) {
             return refused(String.valueOf(invalid.getMessage()));
@@ -198,7 +222,7 @@ public final class ProxiesEndpoint {
     }
 
     private WebEndpointResponse<Map<String, Object>> drain(
-            @Nullable String proxy, @Nullable String reason, @Nullable String expiry) {
+            @Nullable String proxy, @Nullable String reason, @Nullable String expiry, SecurityContext caller) {
         if (reason == null
                 || reason.isBlank()
                 || reason.length() > LONGEST_REASON
@@ -220,21 +244,27 @@ public final class ProxiesEndpoint {
                 .map(ProxyPool::name)
                 .toList();
         if (!emptied.isEmpty()) {
-            return refused("proxy is the last one of " + emptied + " that is not drained: resume another one first");
+            return refused(
+                    "proxy is the last one of " + emptied + " that works and is not drained: see to another one first");
         }
         Map<String, List<String>> drained = new LinkedHashMap<>();
-        pools.forEach(pool -> drained.put(pool.name(), texts(pool.drain(which, reason, end))));
+        pools.forEach(pool -> {
+            List<ProxyUrl> these = pool.drain(which, reason, end);
+            if (!these.isEmpty()) { // else the last one that worked has failed meanwhile
+                drained.put(pool.name(), texts(these));
+            }
+        });
         Map<String, Object> done = new LinkedHashMap<>();
         done.put("drained", drained);
         done.put("reason", reason);
         if (end != null) {
             done.put("until", clock.instant().plus(end).toString());
         }
-        audit.operated("drain", done);
+        operated(caller, "drain", done);
         return new WebEndpointResponse<>(done);
     }
 
-    private WebEndpointResponse<Map<String, Object>> resume(@Nullable String proxy) {
+    private WebEndpointResponse<Map<String, Object>> resume(@Nullable String proxy, SecurityContext caller) {
         Predicate<ProxyUrl> which = which(proxy);
         Map<String, List<String>> resumed = new LinkedHashMap<>();
         router.pools().forEach(pool -> {
@@ -246,13 +276,21 @@ public final class ProxiesEndpoint {
         if (resumed.isEmpty()) {
             return refused("proxy is not drained in any pool");
         }
-        audit.operated("resume", Map.of("resumed", resumed));
+        operated(caller, "resume", Map.of("resumed", resumed));
         return new WebEndpointResponse<>(Map.of("resumed", resumed));
     }
 
-    private WebEndpointResponse<Map<String, Object>> reload() {
+    private void operated(SecurityContext caller, String operation, Map<String, Object> data) {
+        Map<String, Object> all = new LinkedHashMap<>(data);
+        if (caller.getPrincipal() != null) {
+            all.put("by", caller.getPrincipal().getName());
+        }
+        audit.operated(operation, all);
+    }
+
+    private WebEndpointResponse<Map<String, Object>> reload(SecurityContext caller) {
         boolean applied = reload.reload();
-        audit.operated("reload", Map.of("applied", applied));
+        operated(caller, "reload", Map.of("applied", applied));
         return new WebEndpointResponse<>(
                 configuration(), applied ? WebEndpointResponse.STATUS_OK : WebEndpointResponse.STATUS_BAD_REQUEST);
     }
@@ -276,7 +314,7 @@ public final class ProxiesEndpoint {
     private static Duration expiry(String text) {
         Duration expiry;
         try {
-            expiry = DurationStyle.detectAndParse(text);
+            expiry = DurationStyle.detectAndParse(text, ChronoUnit.SECONDS); // as everywhere under proxy
         } catch (IllegalArgumentException invalid) {
             throw new IllegalArgumentException("expiry is no duration: write, for example, 90s, 30m or 2h", invalid);
         }

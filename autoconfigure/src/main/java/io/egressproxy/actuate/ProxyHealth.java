@@ -23,6 +23,8 @@ public final class ProxyHealth {
 
     private final Supplier<Collection<ProxyPool>> currentPools;
     private final Supplier<@Nullable ServiceDelegation> currentService;
+    private final BooleanSupplier singleProxies;
+    private final BooleanSupplier fallsBackToEmbedded;
     private final BooleanSupplier ownNetworkSuspected;
     private final ProxyReload reload;
 
@@ -31,16 +33,22 @@ public final class ProxyHealth {
      *
      * @param pools the embedded pools in force
      * @param service the proxy service's client in force, or null if there is none
+     * @param singleProxies whether any route leads to a proxy that is in no pool
+     * @param fallsBackToEmbedded whether the embedded proxies serve while the service does not
      * @param ownNetworkSuspected whether so many health checks fail that this machine's network must be at fault
      * @param reload knows whether the settings in force are those that are configured
      */
     public ProxyHealth(
             Supplier<Collection<ProxyPool>> pools,
             Supplier<@Nullable ServiceDelegation> service,
+            BooleanSupplier singleProxies,
+            BooleanSupplier fallsBackToEmbedded,
             BooleanSupplier ownNetworkSuspected,
             ProxyReload reload) {
         this.currentPools = pools;
         this.currentService = service;
+        this.singleProxies = singleProxies;
+        this.fallsBackToEmbedded = fallsBackToEmbedded;
         this.ownNetworkSuspected = ownNetworkSuspected;
         this.reload = reload;
     }
@@ -123,8 +131,12 @@ public final class ProxyHealth {
             shownConfiguration.put("need-restart", configuration.needRestart());
         }
         details.put("configuration", shownConfiguration);
-        boolean poolsServe = exhausted < pools.size();
-        boolean nothingServes = service == null ? !pools.isEmpty() && !poolsServe : !serviceServes && !poolsServe;
+        // of a proxy that stands alone nobody knows how it does: it is expected to serve
+        boolean embeddedServe = exhausted < pools.size() || singleProxies.getAsBoolean();
+        boolean embeddedFallback = service == null || fallsBackToEmbedded.getAsBoolean();
+        boolean nothingServes = service == null
+                ? !pools.isEmpty() && !embeddedServe
+                : !service.serves() && !(embeddedFallback && embeddedServe);
         details.put("degraded", !reasons.isEmpty());
         if (!reasons.isEmpty()) {
             details.put("reasons", reasons);

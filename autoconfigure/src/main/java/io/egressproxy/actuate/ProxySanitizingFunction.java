@@ -4,21 +4,31 @@ import java.util.Locale;
 import java.util.regex.Pattern;
 import org.springframework.boot.actuate.endpoint.SanitizableData;
 import org.springframework.boot.actuate.endpoint.SanitizingFunction;
+import org.springframework.core.Ordered;
+import org.springframework.core.annotation.Order;
 
 /**
  * Keeps passwords of proxies and tokens of the proxy service out of actuator's {@code env} and {@code configprops}, also where their values are
- * always shown. A value that mentions them is masked wherever it comes from, such as a command line.
+ * always shown. A value that may hold one is masked as a whole: nobody knows where a password that is not encoded begins or ends, and after the
+ * first function that changes a value no other is asked. For the same reason this one comes first.
  */
+@Order(Ordered.HIGHEST_PRECEDENCE)
 public final class ProxySanitizingFunction implements SanitizingFunction {
-    private static final Pattern OURS = Pattern.compile("^(proxy|cryptofeedproxy)");
-    private static final Pattern CREDENTIALS = Pattern.compile("authcredentials|password|token|apikey|metadata");
+    /** By any spelling: proxy.default.http.url, PROXY_DEFAULT_HTTP_URL, CRYPTOFEED_PROXY_DEFAULT__HTTP__URL. */
+    private static final Pattern OURS = Pattern.compile("^(cryptofeed\\.)?proxy(\\.|$)");
 
-    /** Up to the last '@': a password that is not encoded may hold anything, another URL included. */
-    private static final Pattern USER_INFO = Pattern.compile("//.*@", Pattern.DOTALL);
+    private static final Pattern SECRET = Pattern.compile(
+            "(^|\\.)auth\\.?credentials(\\.|$)|(^|\\.)metadata(\\.|$)|(^|\\.)(token|api\\.?key|password)$");
 
-    private static final Pattern CREDENTIALS_IN_TEXT =
-            Pattern.compile("auth[-_]?credentials|" + "(?:token|api[-_]?key)\\W", Pattern.CASE_INSENSITIVE);
-    private static final String MASK = "***";
+    /** The properties of the JVM for proxies, which are not ours, but are secrets of proxies all the same. */
+    private static final Pattern JVM_PASSWORD = Pattern.compile("proxypassword$");
+
+    /** JSON, YAML or a command line with settings of ours in it. */
+    private static final Pattern SPEAKS_OF_OURS =
+            Pattern.compile("(?:\\b|-D)proxy[\"']?\\s*[.:{_=\\[]|cryptofeed_proxy", Pattern.CASE_INSENSITIVE);
+
+    private static final Pattern MAY_BE_SECRET =
+            Pattern.compile("@|credentials|metadata|password|token|api[-_]?key", Pattern.CASE_INSENSITIVE);
 
     @Override
     public SanitizableData apply(SanitizableData data) {
@@ -26,20 +36,21 @@ public final class ProxySanitizingFunction implements SanitizingFunction {
         if (value == null) {
             return data;
         }
-        String key = data.getKey().toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]", "");
-        boolean ours = OURS.matcher(key).find();
-        if (ours && CREDENTIALS.matcher(key).find()) {
-            return data.withValue(SanitizableData.SANITIZED_VALUE);
-        }
+        String path = data.getKey()
+                .toLowerCase(Locale.ROOT)
+                .replace("-", "")
+                .replaceAll("[\\[\\]_]+", ".")
+                .replaceAll("\\.+", ".");
         String text = value.toString();
-        if (!ours && !text.toLowerCase(Locale.ROOT).contains("proxy")) {
-            return data;
-        }
-        if (CREDENTIALS_IN_TEXT.matcher(text).find()) { // JSON, or a command line
-            return data.withValue(SanitizableData.SANITIZED_VALUE);
-        }
-        return USER_INFO.matcher(text).find()
-                ? data.withValue(USER_INFO.matcher(text).replaceAll("//" + MASK + "@"))
-                : data;
+        boolean secret = OURS.matcher(path).find()
+                ? SECRET.matcher(path).find() || text.indexOf('@') >= 0 || speaksOfSecrets(text)
+                : JVM_PASSWORD.matcher(path).find() || speaksOfSecrets(text);
+        return secret ? data.withValue(SanitizableData.SANITIZED_VALUE) : data;
+    }
+
+    private static boolean speaksOfSecrets(String text) {
+        return (SPEAKS_OF_OURS.matcher(text).find() || text.startsWith("{"))
+                && text.toLowerCase(Locale.ROOT).contains("proxy")
+                && MAY_BE_SECRET.matcher(text).find();
     }
 }

@@ -6,8 +6,10 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.RecordComponent;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +22,7 @@ import org.springframework.boot.convert.DurationStyle;
 final class SettingsView {
     private static final String MASK = "******";
     private static final String METADATA = "metadata";
+    private static final int MOST_SHOWN = 100;
 
     private SettingsView() {}
 
@@ -60,7 +63,12 @@ final class SettingsView {
             return view;
         }
         if (value instanceof Collection<?> all) {
-            return all.stream().map(SettingsView::shown).toList();
+            List<Object> first = new ArrayList<>(
+                    all.stream().limit(MOST_SHOWN).map(SettingsView::shown).toList());
+            if (all.size() > MOST_SHOWN) {
+                first.add("... (" + all.size() + " in all)");
+            }
+            return first;
         }
         if (value instanceof Duration duration) {
             return text(duration);

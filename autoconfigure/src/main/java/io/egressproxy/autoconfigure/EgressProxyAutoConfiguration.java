@@ -125,6 +125,8 @@ public final class EgressProxyAutoConfiguration {
         return new ProxyHealth(
                 router::pools,
                 () -> delegation.delegations().current(),
+                router::hasSingleProxies,
+                () -> router.settings().externalService().fallbackToEmbedded(),
                 monitoring.monitor()::isOwnNetworkSuspected,
                 reload);
     }

@@ -38,6 +38,7 @@ final class ServiceDelegationFactory implements Function<ProxySettings, ServiceD
     private final ObjectProvider<AnswerStore> store;
     private final ObjectProvider<ServiceBreaker> breaker;
     private final Supplier<ProxyEventListener> events;
+    private @Nullable AnswerStore usedStore;
     private final String defaultClientId; // the same for the life of the application
 
     ServiceDelegationFactory(
@@ -96,13 +97,13 @@ final class ServiceDelegationFactory implements Function<ProxySettings, ServiceD
                 events.get());
     }
 
-    private AnswerStore store(ExternalServiceSettings service) {
-        AnswerStore kept = store.getIfAvailable();
-        if (kept == null) {
-            return AnswerStore.plain(service.cache().maxEntries());
+    /** Always the same, so that answers outlive a change of the settings. */
+    private synchronized AnswerStore store(ExternalServiceSettings service) {
+        if (usedStore == null) {
+            AnswerStore own = store.getIfAvailable();
+            usedStore = own != null ? own : AnswerStore.plain(service.cache().maxEntries());
         }
-        kept.limit(service.cache().maxEntries(), service.cache().staleIfError());
-        return kept;
+        return usedStore;
     }
 
     private @Nullable SslContext context(String bundle) {

@@ -8,6 +8,7 @@ import io.netty.handler.codec.http2.Http2ConnectionAdapter;
 import io.netty.handler.codec.http2.Http2Exception;
 import io.netty.handler.codec.http2.Http2FrameCodec;
 import io.netty.handler.codec.http2.Http2Stream;
+import io.netty.handler.ssl.SslHandler;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BooleanSupplier;
@@ -92,9 +93,15 @@ final class ProxyChannels {
             return;
         }
         Connection.from(channel).markPersistent(false);
-        if (ChannelOperations.get(channel) == null) { // idle
+        if (ChannelOperations.get(channel) == null && !isInTls(channel)) { // idle
             channel.close();
         }
+    }
+
+    /** Whether it is being opened still: the target's TLS comes after the tunnel. */
+    private static boolean isInTls(Channel channel) {
+        SslHandler tls = channel.pipeline().get(SslHandler.class);
+        return tls != null && !tls.handshakeFuture().isDone();
     }
 
     /** To Reactor Netty's pool a connection that was told to go away takes no new streams. */

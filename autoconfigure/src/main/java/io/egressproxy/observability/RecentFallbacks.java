@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 /** Remembers the last fallbacks, for people who ask what has happened. Thread-safe. */
 public final class RecentFallbacks implements ProxyEventListener {
     private static final int MOST = 100;
+    private static final String NO_PROXY = "no_proxy";
 
     private final Clock clock;
     private final Deque<Fallback> latest = new ArrayDeque<>(MOST);
@@ -47,6 +48,9 @@ public final class RecentFallbacks implements ProxyEventListener {
 
     @Override
     public void fellBack(ProxyTarget target, String reason, ProxyDecision decision, @Nullable String correlationId) {
+        if (reason.equals(NO_PROXY) && decision instanceof ProxyDecision.UseProxy) {
+            return; // an answer like any other, which would push out what has gone wrong
+        }
         Fallback fallback = new Fallback(clock.instant(), target, reason, decision, correlationId);
         synchronized (latest) { // for some nanoseconds
             if (latest.size() == MOST) {

@@ -170,9 +170,19 @@ public final class HealthMonitor implements AutoCloseable {
         all.addAll(next);
         byProxy.clear();
         next.forEach(watched -> byProxy.put(watched.proxy, watched));
-        due.removeIf(watched -> !isWatched(watched));
         urgent.removeIf(watched -> !isWatched(watched));
+        List<Watched> waiting = due.stream().filter(this::isWatched).toList();
+        due.clear();
+        for (Watched watched : waiting) { // by intervals that may be shorter now
+            long latest = now + watched.pool.healthCheck().interval().toNanos();
+            watched.dueNanos = watched.dueNanos - latest > 0 ? latest : watched.dueNanos;
+            due.add(watched);
+        }
         next.stream().filter(watched -> !before.contains(watched)).forEach(due::add);
+        if (ownNetworkSuspected && all.size() < OWN_NETWORK_LEAST_PROXIES) {
+            ownNetworkSuspected = false;
+            log.info("Too few proxies are checked now to suspect this machine's own network.");
+        }
         scheduleTurn();
     }
 

@@ -8,6 +8,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
 import java.util.concurrent.atomic.AtomicLongFieldUpdater;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** A proxy of a pool, and what its connections have told about it. */
@@ -30,9 +32,10 @@ final class PooledProxy {
      * Why it gets no new connections although it works.
      *
      * @param reason in the words of whoever drains it
+     * @param sinceNanos when that began
      * @param untilNanos when that ends by itself, or null if it does not
      */
-    record Drain(String reason, @Nullable Long untilNanos) {
+    record Drain(String reason, long sinceNanos, @Nullable Long untilNanos) {
         boolean isOver(long nowNanos) {
             return untilNanos != null && nowNanos - untilNanos >= 0;
         }
@@ -52,6 +55,7 @@ final class PooledProxy {
     private volatile long failed; // by FAILED only
     private volatile @Nullable Change change;
     private volatile @Nullable Drain drain;
+    private volatile @Nullable Supplier<ProxyPool.Member> view;
     private volatile long failedAtNanos = NEVER;
     private volatile long workedAtNanos = NEVER;
     private volatile boolean spotless = true;
@@ -187,17 +191,27 @@ final class PooledProxy {
         change = new Change(why, nowNanos);
     }
 
+    /** Always the same. */
+    Supplier<ProxyPool.Member> view(LongSupplier nanoTime) {
+        Supplier<ProxyPool.Member> made = view;
+        if (made == null) {
+            made = () -> member(nanoTime.getAsLong());
+            view = made;
+        }
+        return made;
+    }
+
     /** All that is known of it. */
     ProxyPool.Member member(long nowNanos) {
-        Change last = change;
         Drain drained = drain;
+        Change last = drained == null ? change : new Change(drained.reason(), drained.sinceNanos());
         Long until = drained != null
                 ? drained.untilNanos()
                 : down || breaker.state() == ProxyBreaker.State.CLOSED ? null : Long.valueOf(breaker.untilNanos());
         return new ProxyPool.Member(
                 url(),
                 state(),
-                drained != null ? drained.reason() : last == null ? null : last.why(),
+                last == null ? null : last.why(),
                 last == null ? null : Duration.ofNanos(nowNanos - last.atNanos()),
                 until == null ? null : Duration.ofNanos(Math.max(0, until - nowNanos)),
                 active,

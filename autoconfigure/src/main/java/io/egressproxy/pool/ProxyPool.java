@@ -51,6 +51,7 @@ public final class ProxyPool {
     private static final int MOST_SILENCES = 1_000;
     private static final long REACHED_NANOS = Duration.ofSeconds(2).toNanos();
     private static final long LAST_RESORT_NANOS = Duration.ofSeconds(1).toNanos();
+    private static final long BETWEEN_WARNINGS_NANOS = Duration.ofMinutes(1).toNanos();
     private static final Duration PERMIT_SLACK = Duration.ofSeconds(1);
 
     private final String name;
@@ -71,6 +72,8 @@ public final class ProxyPool {
     private volatile PoolSnapshot spares;
     private volatile boolean complete = true;
     private volatile boolean draining;
+    private volatile int version;
+    private volatile long drainedTakenAtNanos;
     private volatile long probeAtNanos;
 
     private final List<Consumer<ProxyUrl>> outListeners = new CopyOnWriteArrayList<>();
@@ -283,6 +286,7 @@ public final class ProxyPool {
         this.usable = PoolSnapshot.of(proxies, nanoTime);
         this.spares = usable.unweighted(List.of());
         this.roundAtNanos = nanoTime.getAsLong() - CHECK_ROUND_NANOS;
+        this.drainedTakenAtNanos = nanoTime.getAsLong() - BETWEEN_WARNINGS_NANOS;
     }
 
     private static Selection selection(String name, Function<String, @Nullable ProxySelectionStrategy> strategies) {
@@ -329,13 +333,24 @@ public final class ProxyPool {
     public Runnable prepare(ProxyEntry changed, Function<String, @Nullable ProxySelectionStrategy> strategies) {
         Selection next =
                 changed.strategy().equals(settings.strategy()) ? selection : selection(changed.strategy(), strategies);
+        int nextVersion = version + 1;
         return () -> {
             synchronized (lock) {
+                version = nextVersion; // first: whoever gets a proxy of the new settings can see that they are new
                 settings = changed;
                 selection = next;
                 reconfigure();
             }
         };
+    }
+
+    /**
+     * Which settings it goes by: one more for each that have been put in force.
+     *
+     * @return the number now
+     */
+    public int version() {
+        return version;
     }
 
     private void reconfigure() {
@@ -366,6 +381,7 @@ public final class ProxyPool {
         }
         if (next.stream().allMatch(proxy -> proxy.drain() != null)) {
             next.forEach(proxy -> proxy.drain(null)); // those that were to take over have gone
+            log.warn("pool {}: all that is left of it was drained, and is no longer", name);
         }
         proxies = next;
         urls = urls(next);
@@ -442,12 +458,10 @@ public final class ProxyPool {
     /**
      * What can be known of each proxy at any time.
      *
-     * @return for each proxy, in the order written, what {@link #states()} would say of it
+     * @return for each proxy, in the order written, what {@link #states()} would say of it; the same for a proxy as long as it stays
      */
     public List<Supplier<Member>> views() {
-        return proxies.stream()
-                .map(proxy -> (Supplier<Member>) () -> proxy.member(nanoTime.getAsLong()))
-                .toList();
+        return proxies.stream().map(proxy -> proxy.view(nanoTime)).toList();
     }
 
     /**
@@ -466,13 +480,35 @@ public final class ProxyPool {
     }
 
     /**
-     * Whether a pool would be left without any proxy if some were drained.
+     * Whether a pool would be left without any proxy that works if some were drained.
      *
      * @param which those to drain
-     * @return true if all others are drained already, or there are none
+     * @return true if all others are drained already or out, or there are none
      */
     public boolean wouldBeEmptyWithout(Predicate<ProxyUrl> which) {
-        return proxies.stream().allMatch(proxy -> proxy.drain() != null || which.test(proxy.url()));
+        boolean anyWorks = proxies.stream().anyMatch(PooledProxy::isUsable);
+        return proxies.stream()
+                .allMatch(proxy -> which.test(proxy.url()) || proxy.drain() != null || (anyWorks && !proxy.works()));
+    }
+
+    /**
+     * What is drained in this pool, and has to be in others that get the same proxies.
+     *
+     * @return by address, how to drain them there
+     */
+    public Map<String, Consumer<ProxyPool>> drains() {
+        Map<String, Consumer<ProxyPool>> drains = new HashMap<>();
+        long now = nanoTime.getAsLong();
+        for (PooledProxy proxy : proxies) {
+            PooledProxy.Drain drain = proxy.drain();
+            if (drain != null && !drain.isOver(now)) {
+                String address = proxy.url().address();
+                Long until = drain.untilNanos();
+                Duration left = until == null ? null : Duration.ofNanos(until - now);
+                drains.put(address, other -> other.drain(url -> url.address().equals(address), drain.reason(), left));
+            }
+        }
+        return drains;
     }
 
     /**
@@ -493,8 +529,7 @@ public final class ProxyPool {
             }
             long now = nanoTime.getAsLong();
             drained.forEach(proxy -> {
-                proxy.drain(new PooledProxy.Drain(reason, expiry == null ? null : now + expiry.toNanos()));
-                proxy.changed(reason, now);
+                proxy.drain(new PooledProxy.Drain(reason, now, expiry == null ? null : now + expiry.toNanos()));
             });
             draining = true;
             publish();
@@ -556,11 +591,7 @@ public final class ProxyPool {
         if (which.isEmpty()) {
             return List.of();
         }
-        long now = nanoTime.getAsLong();
-        which.forEach(proxy -> {
-            proxy.drain(null);
-            proxy.changed(why, now);
-        });
+        which.forEach(proxy -> proxy.drain(null));
         draining = proxies.stream().anyMatch(proxy -> proxy.drain() != null);
         publish();
         which.forEach(proxy -> described(log.atInfo(), proxy)
@@ -764,23 +795,37 @@ public final class ProxyPool {
                 return new Grant.None(Exhausted.PROXIES);
             }
             first.lastResort(now);
+            if (first.drain() != null && now - drainedTakenAtNanos >= BETWEEN_WARNINGS_NANOS) {
+                drainedTakenAtNanos = now;
+                described(log.atWarn(), first)
+                        .log(
+                                "pool {}: nothing else is left, and {} is taken although it is drained",
+                                name,
+                                first.url());
+            }
             return new Use(first, target, first.timeout(), false);
         }
     }
 
-    /** The one whose time of being left out ends first. */
+    /** The one whose time of being left out ends first; a drained one that works before no connection at all. */
     private @Nullable PooledProxy lastResort(ProxyTarget target, Collection<ProxyUrl> tried, long now) {
         PooledProxy first = null;
+        PooledProxy drained = null;
         for (PooledProxy proxy : proxies) {
-            if (!tried.contains(proxy.url())
-                    && proxy.drain() == null
+            if (proxy.drain() != null) {
+                boolean takes = drained == null
+                        && proxy.works()
+                        && !tried.contains(proxy.url())
+                        && !avoided.avoids(target, proxy.url(), true, now);
+                drained = takes ? proxy : drained;
+            } else if (!tried.contains(proxy.url())
                     && proxy.sinceLastResort(now) >= LAST_RESORT_NANOS
                     && !avoided.avoids(target, proxy.url(), true, now)
                     && (first == null || isBackBefore(proxy, first, now))) {
                 first = proxy;
             }
         }
-        return first;
+        return first != null ? first : drained;
     }
 
     private static boolean isBackBefore(PooledProxy proxy, PooledProxy other, long now) {
@@ -910,8 +955,10 @@ public final class ProxyPool {
                 checkRequests.request(proxy, breaker.untilNanos() - now);
             }
             if (out && !proxy.isDown()) {
+                if (proxy.works()) {
+                    proxy.changed("health check: " + reason, now);
+                }
                 proxy.down(true);
-                proxy.changed("health check: " + reason, now);
                 publish();
                 outListeners.forEach(listener -> listener.accept(proxy.url()));
                 described(log.atWarn(), proxy)
@@ -1000,7 +1047,9 @@ public final class ProxyPool {
                 proxy.spare(!mayEject(proxy));
             }
             proxy.breaker().open(now);
-            proxy.changed(failure.detail(), now);
+            if (wasClosed && !proxy.isDown()) { // else it was out before
+                proxy.changed(failure.detail(), now);
+            }
             publish();
             outListeners.forEach(listener -> listener.accept(proxy.url()));
             checkRequests.request(proxy, proxy.breaker().untilNanos() - now);

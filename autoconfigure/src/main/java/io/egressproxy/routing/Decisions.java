@@ -84,6 +84,11 @@ final class Decisions {
         return service;
     }
 
+    /** Whether the service is asked for connections of an exchange. */
+    boolean asksFor(ExchangeId exchange) {
+        return service != null && service.serves(exchange);
+    }
+
     /**
      * What a connection opened now would do, as far as that is known without asking the proxy service. Takes no lease.
      *
@@ -247,17 +252,26 @@ final class Decisions {
      *
      * @param target where it goes
      * @param tried the proxies that have already failed for this connection
+     * @param router knows whether these decisions are still in force, and asks again if not
      * @return the lease; {@link ProxyConnectionException} if the connection is refused or no proxy is left
      */
-    Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried) {
+    Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried, ProxyRouter router) {
         if (!isEnabled()) {
             return Mono.just(new Lease(target, DISABLED, null, null));
         }
         Route route = routes.route(target);
         ProxyAnswers answers = serviceFor(target, route);
-        return answers == null
-                ? granted(lease(target, tried, route))
-                : delegated(target, tried, new Delegated(answers, route, null), this::granted);
+        if (answers == null) {
+            return granted(lease(target, tried, route));
+        }
+        return delegated(target, tried, new Delegated(answers, route, null), lease -> {
+                    if (router.isInForce(this)) {
+                        return granted(lease);
+                    }
+                    lease.discard(); // the service has taken its time, and meanwhile the settings have changed
+                    throw new OutdatedException();
+                })
+                .onErrorResume(OutdatedException.class, changed -> router.leaseAgain(this, target, tried));
     }
 
     private Mono<ProxyLease> granted(Lease lease) {
@@ -346,10 +360,10 @@ final class Decisions {
                             return by(answer, Source.SERVICE, target, tried, delegated);
                         })
                         .onErrorResume(
-                                Exception.class,
+                                failure -> failure instanceof Exception && !(failure instanceof OutdatedException),
                                 away -> Mono.fromSupplier(() -> {
                                     delegated.say(String.valueOf(away.getMessage()));
-                                    return withoutService(target, tried, delegated, Why.of(away));
+                                    return withoutService(target, tried, delegated, Why.of((Exception) away));
                                 }))
                         .flatMap(then);
     }
@@ -529,6 +543,12 @@ final class Decisions {
     private Embedded embedded(ProxyTarget target, Collection<ProxyUrl> tried, Route.Pooled pooled) {
         ProxyPool pool = pooled.pool();
         ProxyPool.Grant grant = pool.acquire(target, tried);
+        if (pooled.isOutdated()) { // looked at last: what it gave may be a proxy of other settings
+            if (grant instanceof ProxyPool.Use use) {
+                use.close(new Outcome.Cancelled());
+            }
+            throw new OutdatedException();
+        }
         if (grant instanceof ProxyPool.Use use) {
             UseProxy decision = new UseProxy(use.proxy(), use.timeout(), use.sslBundle(), pooled.source());
             return new Embedded(new Lease(target, decision, use, null), "", false);
@@ -572,6 +592,13 @@ final class Decisions {
         Lease because(Why reason) {
             fallback = reason;
             return this;
+        }
+
+        /** Nobody has it, and nobody has been told of it. */
+        void discard() {
+            if (use != null) {
+                use.close(new Outcome.Cancelled());
+            }
         }
 
         /** Of the request to the service that led to it, or null if none did. */

@@ -12,6 +12,7 @@ import io.egressproxy.ProxyUrl;
 import io.egressproxy.pool.ProxyPool;
 import io.egressproxy.service.ProxyAnswers;
 import io.egressproxy.settings.ProxySettings;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,8 @@ import reactor.core.publisher.Mono;
 /** Decides for every connection, and hands out the leases that connections hold. Its settings may change at any time. Thread-safe. */
 public final class ProxyRouter {
     private static final Logger log = LoggerFactory.getLogger(ProxyRouter.class);
+
+    private static final Duration WHILE_CHANGING = Duration.ofMillis(1);
 
     private final Function<String, @Nullable ProxySelectionStrategy> strategies;
     private final ProxyEventListener events;
@@ -106,16 +109,19 @@ public final class ProxyRouter {
     public Runnable prepare(ProxySettings settings, @Nullable ProxyAnswers service) {
         Decisions before = current;
         RouteTable next = new RouteTable(settings, strategies, before.table());
+        Decisions decisions = decisions(next, service);
+        next.verifyNothingIsForgotten(before.table(), before::asksFor, decisions::asksFor);
         return () -> {
+            Collection<ProxyPool> known = before.table().pools();
+            List<ProxyPool> added =
+                    next.pools().stream().filter(pool -> !known.contains(pool)).toList();
             if (service != null && service != before.answers()) {
                 outListeners.forEach(service::onOut);
             }
-            Collection<ProxyPool> known = before.table().pools();
-            next.pools().stream()
-                    .filter(pool -> !known.contains(pool))
-                    .forEach(pool -> outListeners.forEach(pool::onOut));
+            added.forEach(pool -> outListeners.forEach(pool::onOut));
+            known.forEach(pool -> pool.drains().values().forEach(added::forEach));
             next.reconfigurePools();
-            current = decisions(next, service);
+            current = decisions;
             changeListeners.forEach(Runnable::run);
             log.info("The proxy settings have changed:");
             RouteSummary.log(settings, next);
@@ -147,6 +153,15 @@ public final class ProxyRouter {
      */
     public Collection<ProxyPool> pools() {
         return current.table().pools();
+    }
+
+    /**
+     * Whether any exchange, or the default, has a proxy that is in no pool.
+     *
+     * @return true if there is one
+     */
+    public boolean hasSingleProxies() {
+        return current.table().hasSingleProxies();
     }
 
     /**
@@ -253,6 +268,28 @@ public final class ProxyRouter {
      * @return the lease; {@link ProxyConnectionException} if the connection is refused or no proxy is left
      */
     public Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried) {
-        return Mono.defer(() -> current.lease(target, tried));
+        return Mono.defer(() -> lease(current, target, tried));
+    }
+
+    private Mono<ProxyLease> lease(Decisions decisions, ProxyTarget target, Collection<ProxyUrl> tried) {
+        try {
+            return decisions.lease(target, tried, this);
+        } catch (OutdatedException changing) {
+            return leaseAgain(decisions, target, tried);
+        }
+    }
+
+    boolean isInForce(Decisions decisions) {
+        return decisions.equals(current);
+    }
+
+    /** The settings are being changed, or have been while the proxy service was asked. */
+    Mono<ProxyLease> leaseAgain(Decisions outdated, ProxyTarget target, Collection<ProxyUrl> tried) {
+        return Mono.defer(() -> {
+            Decisions now = current;
+            return now.equals(outdated)
+                    ? Mono.delay(WHILE_CHANGING).then(leaseAgain(outdated, target, tried))
+                    : lease(now, target, tried);
+        });
     }
 }

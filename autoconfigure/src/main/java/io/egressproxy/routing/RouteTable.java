@@ -30,6 +30,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -52,8 +53,17 @@ final class RouteTable {
         /** Always to the same decision. */
         record Fixed(ProxyDecision decision) implements Route {}
 
-        /** To one of the proxies of a pool. */
-        record Pooled(ProxyPool pool, Source source) implements Route {}
+        /**
+         * To one of the proxies of a pool.
+         *
+         * @param version of the pool, once the settings of this route are in force
+         */
+        record Pooled(ProxyPool pool, Source source, int version) implements Route {
+            /** Whether the pool goes by other settings than those of this route, so that it may give what they do not allow. */
+            boolean isOutdated() {
+                return pool.version() != version;
+            }
+        }
     }
 
     private record Routes(Map<ConnectionType, Route> byType, boolean requireProxy) {
@@ -71,7 +81,7 @@ final class RouteTable {
     private final Map<ExchangeId, Routes> exchanges = new LinkedHashMap<>();
     private final Routes defaults;
     private final List<Claim> claims = new ArrayList<>();
-    private final List<Runnable> reconfigurations = new ArrayList<>();
+    private final Map<ProxyPool, Runnable> reconfigurations = new LinkedHashMap<>();
 
     RouteTable(ProxySettings settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
         this(settings, strategies, null);
@@ -122,6 +132,12 @@ final class RouteTable {
                                         : Stream.<ProxyPool>empty()))
                 .distinct()
                 .toList();
+    }
+
+    boolean hasSingleProxies() {
+        return Stream.concat(Stream.of(defaults), exchanges.values().stream())
+                .flatMap(routes -> routes.byType().values().stream())
+                .anyMatch(route -> route instanceof Route.Fixed fixed && fixed.decision() instanceof UseProxy);
     }
 
     /** Where a connection to this target leads. */
@@ -222,6 +238,60 @@ final class RouteTable {
         }
     }
 
+    /**
+     * Refuses settings by which something that has a proxy would connect directly only because nothing is said any more: a file that is cut
+     * off, empty or missing must not open a way round the proxies.
+     *
+     * @param before the routes in force
+     * @param asked whether a proxy service is asked for an exchange, before and now
+     */
+    void verifyNothingIsForgotten(RouteTable before, Predicate<ExchangeId> askedBefore, Predicate<ExchangeId> asked) {
+        List<SettingsProblem> problems = new ArrayList<>();
+        for (ConnectionType type : ConnectionType.values()) {
+            if (before.isProxied(ExchangeId.DEFAULT, type, askedBefore)
+                    && isForgotten(ExchangeId.DEFAULT, type, asked)) {
+                problems.add(forgotten("proxy.default." + type.id()));
+            }
+            before.exchanges.keySet().stream()
+                    .filter(id -> before.isProxied(id, type, askedBefore))
+                    .filter(id -> isForgotten(id, type, asked) || hasLostHosts(before, id, type, asked))
+                    .forEach(id -> problems.add(forgotten("proxy.exchanges." + id + "." + type.id())));
+        }
+        if (!problems.isEmpty()) {
+            throw new InvalidProxySettingsException(problems);
+        }
+    }
+
+    /** Whether hosts of an exchange are no exchange's any more, and what is no exchange's connects directly. */
+    private boolean hasLostHosts(RouteTable before, ExchangeId id, ConnectionType type, Predicate<ExchangeId> asked) {
+        return isForgotten(ExchangeId.UNMATCHED, type, asked)
+                && before.claims.stream()
+                        .filter(claim -> claim.exchange().equals(id))
+                        .anyMatch(claim ->
+                                claims.stream().noneMatch(now -> now.pattern().equals(claim.pattern())));
+    }
+
+    private boolean isProxied(ExchangeId id, ConnectionType type, Predicate<ExchangeId> asked) {
+        Route route = route(ProxyTarget.of(id, type));
+        return route instanceof Route.Pooled
+                || (route instanceof Route.Fixed fixed && (fixed.decision() instanceof UseProxy || asked.test(id)));
+    }
+
+    private boolean isForgotten(ExchangeId id, ConnectionType type, Predicate<ExchangeId> asked) {
+        return route(ProxyTarget.of(id, type)) instanceof Route.Fixed fixed
+                && fixed.decision() instanceof Direct direct
+                && direct.reason() == Reason.NOT_CONFIGURED
+                && !asked.test(id);
+    }
+
+    private static SettingsProblem forgotten(String property) {
+        return new SettingsProblem(
+                property,
+                "has had a proxy, and would connect directly; say direct: true for it if that is meant, or restart"
+                        + " the application without it",
+                null);
+    }
+
     private static boolean isEmptied(@Nullable ProxyEntry entry) {
         return entry != null && entry.pool() != null && !Boolean.FALSE.equals(entry.poolEnabled()) && !entry.usesPool();
     }
@@ -235,7 +305,11 @@ final class RouteTable {
 
     /** Puts the settings in force for the pools that were taken over. Cannot fail. */
     void reconfigurePools() {
-        reconfigurations.forEach(Runnable::run);
+        reconfigurations.values().forEach(Runnable::run);
+    }
+
+    private boolean isTakenOver(ProxyPool pool) {
+        return reconfigurations.containsKey(pool);
     }
 
     private Routes routes(ExchangeId id, @Nullable ExchangeSettings exchange, @Nullable Routes before) {
@@ -268,7 +342,7 @@ final class RouteTable {
             ProxyPool pool = inherits
                     ? Objects.requireNonNull(defaultPools.get(type))
                     : pool(id.toString(), "proxy.exchanges." + id + "." + type.id(), type, entry, known);
-            return new Route.Pooled(pool, source);
+            return new Route.Pooled(pool, source, pool.version() + (isTakenOver(pool) ? 1 : 0));
         }
         // a lone timeout in an entry that inherits says how long the inherited proxy may take
         Integer ownTimeout = inherits && own != null ? own.timeoutSeconds() : null;
@@ -284,7 +358,7 @@ final class RouteTable {
             String owner, String property, ConnectionType type, ProxyEntry entry, @Nullable ProxyPool known) {
         try {
             if (known != null) {
-                reconfigurations.add(known.prepare(entry, strategies));
+                reconfigurations.put(known, known.prepare(entry, strategies));
                 return known;
             }
             return new ProxyPool(owner + "/" + type.id(), entry, strategies);

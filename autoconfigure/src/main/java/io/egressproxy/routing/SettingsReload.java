@@ -98,6 +98,11 @@ public final class SettingsReload implements ProxyReload {
             changes.forEach(Change::discard);
             reject(invalid.problems());
             return false;
+        } catch (RuntimeException unexpected) { // of somebody else's code, whose message may hold anything
+            changes.forEach(Change::discard);
+            reject(List.of(new SettingsProblem(
+                    "proxy", "could not be read: " + unexpected.getClass().getName(), null)));
+            return false;
         }
         changes.forEach(Change::apply);
         state = new State(false, clock.instant(), List.of(), needRestart);

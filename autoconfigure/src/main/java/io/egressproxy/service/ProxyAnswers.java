@@ -53,6 +53,7 @@ public final class ProxyAnswers implements AutoCloseable {
     private static final Duration FAILURE_REMEMBERED = Duration.ofSeconds(30);
     private static final Duration PAUSE_AFTER_REJECTION = Duration.ofSeconds(10);
     private static final Duration PAUSE_WHILE_LEFT_ALONE = Duration.ofSeconds(1);
+    private static final Duration STILL_FAILING = Duration.ofSeconds(60);
     private static final String THE_SERVICE = ProxyServiceException.THE_SERVICE;
     private static final String KNOWN_TO_BE_DOWN = "is known to be down";
     private static final String LATE = "did not answer within fallback-after";
@@ -84,6 +85,8 @@ public final class ProxyAnswers implements AutoCloseable {
     private final AtomicInteger requestsOfOneUse = new AtomicInteger();
     private final AtomicBoolean leftAlone = new AtomicBoolean(); // as far as it has been logged
     private volatile @Nullable Feedback feedback;
+    private volatile boolean retired;
+    private volatile long lastFailureNanos;
 
     /** Until when nobody asks for a key, and how often it has been asked for in vain. */
     private record BackOff(int attempts, long untilNanos) {}
@@ -253,7 +256,23 @@ public final class ProxyAnswers implements AutoCloseable {
 
     /** Whether the service is asked at present. */
     boolean isAvailable() {
-        return !client.isKnownToBeDown() && !breaker.isOpen();
+        if (client.isKnownToBeDown() || breaker.isOpen()) {
+            return false;
+        }
+        // a trial now and then that fails as well is no sign of recovery
+        return !leftAlone.get() || nanoTime.getAsLong() - lastFailureNanos >= STILL_FAILING.toNanos();
+    }
+
+    /** Whether an answer with a proxy is kept that has not expired: it serves whatever the service does. */
+    boolean hasUsableAnswers() {
+        long now = nanoTime.getAsLong();
+        AtomicBoolean usable = new AtomicBoolean();
+        store.forEach((key, answer) -> {
+            if (answer.proxy() != null && answer.expiresAtNanos() - now > 0) {
+                usable.set(true);
+            }
+        });
+        return usable.get();
     }
 
     /** What the breaker says. */
@@ -343,7 +362,9 @@ public final class ProxyAnswers implements AutoCloseable {
                             : before.and(next, force ? now : before.forcedAtNanos()));
         }
         out(answer); // it failed, whoever else was told to use it
-        if (force && remember) {
+        if (retired) {
+            store.remove(key, answer); // those that came after ask for another one
+        } else if (force && remember) {
             store.remove(key, answer);
             backOffs.remove(key);
             if (answer.ttlNanos() > 0) { // else the next connection asks, and takes what comes
@@ -437,9 +458,27 @@ public final class ProxyAnswers implements AutoCloseable {
                 + answer.correlationId();
     }
 
+    /**
+     * Others take the place of these: from now on nothing is kept and nobody is asked any more.
+     *
+     * @param next what connections that are open tell about proxies that were given here is told there, if it is the same service; null
+     *     if it is not
+     */
+    void retire(@Nullable ProxyAnswers next) {
+        retired = true;
+        if (next != null && next.feedback != null) {
+            feedback = next.feedback;
+        }
+    }
+
     /** Forgets all answers: they are those of another service, or of none. */
     void forgetAll() {
         store.removeIf((key, answer) -> true);
+    }
+
+    /** Keeps as many answers, and as long, as these settings say. */
+    void limitStore() {
+        store.limit(service.cache().maxEntries(), service.cache().staleIfError());
     }
 
     /**
@@ -687,6 +726,7 @@ public final class ProxyAnswers implements AutoCloseable {
                 breaker.released();
             } else {
                 breaker.failed(took(), failure);
+                lastFailureNanos = nanoTime.getAsLong();
                 if (breaker.isOpen() && leftAlone.compareAndSet(false, true)) {
                     log.atWarn()
                             .addKeyValue("reason", failure.reason().id())
@@ -705,6 +745,9 @@ public final class ProxyAnswers implements AutoCloseable {
     }
 
     private void keep(AnswerKey key, Answer answer) {
+        if (retired) {
+            return; // whoever waits for it gets it, and nobody else
+        }
         backOffs.remove(key);
         Answer before = store.get(key);
         if (answer.ttlNanos() > 0) {
@@ -716,6 +759,9 @@ public final class ProxyAnswers implements AutoCloseable {
     }
 
     private void retryLater(AnswerKey key, Throwable failure) {
+        if (retired) {
+            return;
+        }
         BackOff before = backOffs.get(key);
         int attempts = before == null ? 1 : before.attempts() + 1;
         Reason reason = failure instanceof ProxyServiceException known ? known.reason() : Reason.INVALID_ANSWER;

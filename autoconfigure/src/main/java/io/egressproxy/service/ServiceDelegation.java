@@ -140,6 +140,7 @@ public final class ServiceDelegation implements AutoCloseable {
 
     /** Begins to check the endpoints, and asks for what {@code warm-up} names. Does not block. */
     public void start() {
+        answers.limitStore();
         if (discovery != null) {
             discovery.start(scheduler);
         }
@@ -151,8 +152,27 @@ public final class ServiceDelegation implements AutoCloseable {
     }
 
     /** Forgets all answers that are kept: whatever comes next must not use them. */
-    public void forgetAnswers() {
+    void forgetAnswers() {
         answers.forgetAll();
+    }
+
+    /** Another one takes its place; null if it is no successor at the same service. */
+    void retire(@Nullable ServiceDelegation successor) {
+        answers.retire(successor == null ? null : successor.answers);
+    }
+
+    /** Nothing that is known of the service before counts: it is another one. */
+    void startAnew() {
+        answers.serviceIsBack();
+    }
+
+    /**
+     * Whether connections can be expected to get a proxy of the service's.
+     *
+     * @return true if it is asked, or answers of it are kept that have not expired
+     */
+    public boolean serves() {
+        return isAvailable() || answers.hasUsableAnswers();
     }
 
     /** Tells the service what it has not been told yet, for at most {@code feedback.shutdown-timeout}, and nothing from then on. */

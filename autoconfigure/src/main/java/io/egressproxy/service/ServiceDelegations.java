@@ -51,17 +51,30 @@ public final class ServiceDelegations implements AutoCloseable {
          */
         public void apply(Runnable swap) {
             InForce before = current;
-            boolean same = Objects.equals(before.delegation(), next.delegation());
-            if (!same && next.delegation() != null) {
-                next.delegation().start();
+            ServiceDelegation old = before.delegation();
+            ServiceDelegation made = next.delegation();
+            if (Objects.equals(old, made)) {
+                current = next;
+                swap.run();
+                return;
+            }
+            boolean sameService = made != null && old != null && isSameService(before.settings(), next.settings());
+            if (old != null) {
+                old.retire(sameService ? made : null); // first: what is forgotten stays forgotten
+                if (!sameService) {
+                    old.forgetAnswers();
+                }
+            }
+            if (made != null) {
+                if (!sameService) {
+                    made.startAnew();
+                }
+                made.start();
             }
             current = next;
             swap.run();
-            if (!same && before.delegation() != null) {
-                if (next.delegation() == null || !isSameService(before.settings(), next.settings())) {
-                    before.delegation().forgetAnswers();
-                }
-                retire(before.delegation(), before.settings().externalService());
+            if (old != null) {
+                end(old, before.settings().externalService());
             }
         }
 
@@ -135,7 +148,7 @@ public final class ServiceDelegations implements AutoCloseable {
     }
 
     /** Connections may still wait for it; then it tells the service what it has not been told yet. */
-    private void retire(ServiceDelegation delegation, ExternalServiceSettings settings) {
+    private void end(ServiceDelegation delegation, ExternalServiceSettings settings) {
         retired.add(delegation);
         if (closed) {
             close(delegation);

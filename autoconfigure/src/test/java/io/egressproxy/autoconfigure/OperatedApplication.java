@@ -103,6 +103,22 @@ final class OperatedApplication implements AutoCloseable {
                         .run(arguments));
     }
 
+    /** The same with nothing allowed but what is allowed by default. */
+    static OperatedApplication startAsGiven(Path directory, String yaml) throws IOException {
+        Path file = directory.resolve("application.yml");
+        Files.writeString(file, yaml);
+        return new OperatedApplication(
+                file,
+                new SpringApplicationBuilder(Application.class)
+                        .web(WebApplicationType.REACTIVE)
+                        .properties(
+                                "spring.config.location=file:" + file,
+                                "server.port=0",
+                                "server.address=127.0.0.1",
+                                "management.endpoints.web.exposure.include=proxies")
+                        .run());
+    }
+
     ConfigurableApplicationContext context() {
         return context;
     }

@@ -16,6 +16,7 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyInjector;
 import io.egressproxy.ProxyReload;
 import io.egressproxy.autoconfigure.OperatedApplication.Answered;
+import io.egressproxy.settings.ProxySettingsCustomizer;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.TargetServer;
@@ -106,8 +107,8 @@ class ReloadTests {
     }
 
     private String single(int proxy) {
-        return yaml(
-                "default: {http: {url: \"%s\"}}".formatted(proxies.get(proxy).url()));
+        return yaml("default: {http: {url: \"%s\"}, websocket: {direct: true}}"
+                .formatted(proxies.get(proxy).url()));
     }
 
     private String pool(int... members) {
@@ -391,7 +392,7 @@ class ReloadTests {
             }
             assertThat(target.directConnections()).isEmpty();
             assertThat(usedHeap()).as("heap after 80 more reloads").isLessThan(heapBefore + 8_000_000);
-            application.write(single(4));
+            application.write(single(4)); // its websocket is direct on purpose
             reload(application); // which closes whatever lies idle
             await().atMost(PATIENCE).untilAsserted(() -> assertThat(
                             registry.find("proxy.connections.active").gauges())
@@ -541,5 +542,125 @@ class ReloadTests {
                     .extracting(Thread::getName)
                     .noneMatch(name -> name.startsWith("proxy-reload"));
         }
+    }
+
+    /** As a file is that was cut off, emptied by a full disk, or has gone with its mount. */
+    @Test
+    void whatIsNoLongerSaidOpensNoWayRoundTheProxies() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, pool(0, 1))) {
+            for (String forgotten : List.of(
+                    yaml(""), "", "proxy:\n  enabled: true\n  default:\n    http:\n", "proxy: {enabled: false}")) {
+                application.write(forgotten);
+                Answered answered = application.post("proxies/reload", Map.of());
+                assertThat(answered.status()).as(forgotten).isEqualTo(400);
+                assertThat(answered.body().get("problems").toString())
+                        .contains("proxy.default.http has had a proxy, and would connect directly; say direct: true");
+                assertThat(peer(application)).isIn(egress(0), egress(1));
+            }
+            Files.delete(directory.resolve("application.yml"));
+            assertThat(application.post("proxies/reload", Map.of()).status()).isEqualTo(400);
+            assertThat(peer(application)).isIn(egress(0), egress(1));
+            assertThat(target.directConnections()).isEmpty();
+            application.write(yaml("default: {http: {direct: true}}"));
+            reload(application);
+            peer(application);
+            assertThat(target.directConnections()).as("on purpose").isNotEmpty();
+        }
+    }
+
+    @Test
+    void anExchangeThatHasGoneOrLostItsHostsDoesNotConnectDirectly() throws IOException {
+        String exchange = "exchanges: {one: {hosts: [%s], http: {url: \"%s\"}}}";
+        try (OperatedApplication application = OperatedApplication.start(
+                directory, yaml(exchange.formatted("127.0.0.1", proxies.get(0).url())))) {
+            for (String forgotten : List.of(
+                    yaml(""),
+                    yaml("exchanges: {one: {hosts: [127.0.0.1]}}"),
+                    yaml(exchange.formatted("", proxies.get(0).url())),
+                    yaml(exchange.formatted("other.test", proxies.get(0).url())))) {
+                application.write(forgotten);
+                assertThat(application.post("proxies/reload", Map.of()).status())
+                        .as(forgotten)
+                        .isEqualTo(400);
+                assertThat(peer(application)).isEqualTo(egress(0));
+            }
+        }
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @Test
+    void aServiceThatIsSwitchedOffWithNothingInItsPlaceIsRefused() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, withService())) {
+            assertThat(peer(application)).isEqualTo(egress(4));
+            application.write(yaml(""));
+            assertThat(application.post("proxies/reload", Map.of()).status()).isEqualTo(400);
+            assertThat(peer(application)).isEqualTo(egress(4));
+        }
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @Test
+    void aCustomizerThatFailsRejectsTheSettings(CapturedOutput output) throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0))) {
+            application.context().getBeanFactory().registerSingleton("failing", (ProxySettingsCustomizer) settings -> {
+                throw new IllegalStateException("the vault says C4NARY");
+            });
+            application.write(single(1));
+            Answered answered = application.post("proxies/reload", Map.of());
+            assertThat(answered.status()).isEqualTo(400);
+            assertThat(answered.body().get("problems").toString()).contains("java.lang.IllegalStateException");
+            assertThat(peer(application)).isEqualTo(egress(0));
+            assertThat(output).contains("those before stay in force");
+        }
+    }
+
+    @Test
+    void aDrainOutlivesAReloadAlsoWhereAnExchangeGetsAPoolOfItsOwn() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, pool(0, 1))) {
+            String address = proxies.get(0).url();
+            assertThat(application
+                            .post("proxies/drain", Map.of("proxy", address, "reason", "maintenance"))
+                            .status())
+                    .isEqualTo(200);
+            application.write(pool(0, 1)
+                    + "  exchanges: {one: {http: {pool: [{url: \"%s\"}, {url: \"%s\"}]}}}\n"
+                            .formatted(proxies.get(0).url(), proxies.get(2).url()));
+            reload(application);
+            assertThat(application
+                            .get("proxies")
+                            .body()
+                            .at("/pools/one~1http/proxies")
+                            .toString())
+                    .contains("\"state\":\"drained\"");
+        }
+    }
+
+    @Test
+    void anAnswerOfTheServiceBeforeIsOfNoUseAfterItWasReplaced() throws IOException {
+        WireMockServer next = new WireMockServer(options().dynamicPort().bindAddress("127.0.0.1"));
+        next.start();
+        try (OperatedApplication application = OperatedApplication.start(directory, withService())) {
+            next.stubFor(get(urlEqualTo("/health")).willReturn(aResponse()));
+            next.stubFor(post(urlEqualTo("/api/v1/proxy/request")).willReturn(okJson(answer(3))));
+            // a request to the first one is on its way while the second takes its place
+            service.stubFor(post(urlEqualTo("/api/v1/proxy/request"))
+                    .willReturn(okJson(answer(4)).withFixedDelay(1_500)));
+            ProxyInjector injector = application.context().getBean(ProxyInjector.class);
+            injector.decide("slow", ConnectionType.HTTP).subscribe();
+            await().atMost(PATIENCE).until(() -> !service.findAll(postRequestedFor(urlEqualTo("/api/v1/proxy/request")))
+                    .isEmpty());
+            application.write(withService().replace(":" + service.port(), ":" + next.port()));
+            reload(application);
+            await().pollDelay(Duration.ofSeconds(2)).atMost(PATIENCE).untilAsserted(() -> assertThat(
+                            injector.decide("slow", ConnectionType.HTTP).block(PATIENCE))
+                    .hasToString("via " + proxies.get(3).url() + " (cache)"));
+        } finally {
+            next.stop();
+        }
+    }
+
+    private String answer(int proxy) {
+        return "{\"proxy_url\": \"%s\", \"ttl_seconds\": 300, \"fallback_policy\": \"embedded_fallback\"}"
+                .formatted(proxies.get(proxy).url());
     }
 }

@@ -14,6 +14,7 @@ import io.egressproxy.pool.ProxyPool.Use;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettingsBinder;
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -184,5 +185,29 @@ class ProxyStateMetricsTests {
         assertThat(gauge(ProxyMeters.SERVICE_AVAILABLE)).isEqualTo(1);
         serviceAvailable = false;
         assertThat(gauge(ProxyMeters.SERVICE_AVAILABLE)).isZero();
+    }
+
+    @Test
+    void aCounterThatStaysGoesOnCountingOverReloads() {
+        ProxyPool pool = pool("a/http", List.of("http://a:1"));
+        pools.add(pool);
+        metrics.bindTo(registry);
+        FunctionCounter before = registry.get(ProxyMeters.MEMBER_CONNECTIONS.getName())
+                .tag("outcome", "succeeded")
+                .functionCounter();
+        metrics.reloaded("rejected");
+        metrics.reloaded("unchanged");
+        metrics.reloaded("applied");
+        assertThat(registry.get(ProxyMeters.MEMBER_CONNECTIONS.getName())
+                        .tag("outcome", "succeeded")
+                        .functionCounter())
+                .isSameAs(before);
+        pool.prepare(entry(List.of("http://user:other@a:1")), none -> null).run();
+        metrics.reloaded("applied");
+        assertThat(registry.get(ProxyMeters.MEMBER_CONNECTIONS.getName())
+                        .tag("outcome", "succeeded")
+                        .functionCounter())
+                .as("another generation")
+                .isNotSameAs(before);
     }
 }

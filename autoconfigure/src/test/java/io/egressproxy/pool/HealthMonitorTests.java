@@ -377,4 +377,30 @@ class HealthMonitorTests {
         pass(20);
         assertThat(usable(pool)).containsExactly("p0");
     }
+
+    @Test
+    @Tag("NFR-3")
+    void aShorterIntervalHoldsFromTheReloadOn() {
+        ProxyPool pool = pool(2, Duration.ofHours(1));
+        pass(10);
+        pool.prepare(entry(IntStream.range(0, 2), Duration.ofSeconds(5), null), name -> null)
+                .run();
+        monitor.update(List.of(pool), method -> check);
+        checked.clear();
+        pass(60);
+        assertThat(checked).hasSizeBetween(20, 26);
+    }
+
+    @Test
+    @Tag("NFR-3")
+    void withoutChecksTheOwnNetworkIsNotSuspectedAnyMore() {
+        ProxyPool pool = pool(5);
+        IntStream.range(0, 5).forEach(i -> dead.add("p" + i));
+        pass(10);
+        assertThat(monitor.isOwnNetworkSuspected()).isTrue();
+        pool.prepare(entry(IntStream.range(0, 5), Duration.ofSeconds(30), false), name -> null)
+                .run();
+        monitor.update(List.of(pool), method -> check);
+        assertThat(monitor.isOwnNetworkSuspected()).isFalse();
+    }
 }

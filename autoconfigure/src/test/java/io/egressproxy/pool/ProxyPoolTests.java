@@ -724,14 +724,53 @@ class ProxyPoolTests {
     }
 
     @Test
-    void aDrainedProxyIsNoLastResortAndIsNotTried() {
+    @Tag("no-interruption")
+    void aDrainedProxyThatWorksIsTakenBeforeNoConnectionAtAll() {
         ProxyPool pool = pool("round_robin", 2);
+        pool.drain(host("p0"), "maintenance", null);
+        let(pool, "p1", REFUSED, 3);
+        ProxyPool.Use first = use(pool);
+        assertThat(first.proxy().host()).as("the one that fails comes first").isEqualTo("p1");
+        ProxyPool.Use next = use(pool, first.proxy());
+        assertThat(next.proxy().host()).isEqualTo("p0");
+        next.close(SUCCESS);
+        assertThat(state(pool, "p0").state()).as("and is drained all the same").isEqualTo(MemberState.DRAINED);
+    }
+
+    @Test
+    void aDrainedProxyThatFailsIsNotTried() {
+        ProxyPool pool = pool("round_robin", 3);
         let(pool, "p0", REFUSED, 3);
         pool.drain(host("p0"), "maintenance", null);
         pass(Duration.ofMinutes(10));
-        assertThat(hosts(pool, 5)).as("its time of being left out is over").containsOnly("p1");
+        assertThat(hosts(pool, 10)).as("its time of being left out is over").containsOnly("p1", "p2");
+        assertThat(state(pool, "p0").why()).isEqualTo("maintenance");
+        pool.resume(host("p0"));
+        assertThat(state(pool, "p0").state()).isEqualTo(MemberState.EJECTED);
+        assertThat(state(pool, "p0").why()).as("what it was out for before").isEqualTo("failed");
+    }
+
+    @Test
+    @Tag("no-leak")
+    void theLastProxyThatWorksIsNotDrained() {
+        ProxyPool pool = pool("round_robin", 4);
+        let(pool, "p0", REFUSED, 3);
         let(pool, "p1", REFUSED, 3);
-        assertThat(use(pool).proxy().host()).as("the last resort, or a spare").isEqualTo("p1");
+        pool.drain(host("p2"), "maintenance", null);
+        assertThat(pool.wouldBeEmptyWithout(host("p3"))).isTrue();
+        assertThat(pool.drain(host("p3"), "maintenance", null)).isEmpty();
+    }
+
+    @Test
+    void aProxyIsInItsStateSinceThatChangedAndNotSinceItFailedAgain() {
+        ProxyPool pool = pool("round_robin", 2);
+        let(pool, "p0", REFUSED, 3);
+        pass(Duration.ofSeconds(6));
+        ProxyPool.Use trial = use(pool);
+        assertThat(trial.proxy().host()).isEqualTo("p0");
+        trial.close(REFUSED);
+        pass(Duration.ofSeconds(1));
+        assertThat(state(pool, "p0").inStateFor()).isEqualTo(Duration.ofSeconds(7));
     }
 
     @Test
