@@ -577,6 +577,33 @@ class DelegationTests {
     }
 
     @Test
+    void withoutServiceAKeptAnswerOrAProxyThatStandsAloneKeepsTheHealthUp() {
+        answer(proxyAnswer(leased()).replace("\"ttl_seconds\": 1", "\"ttl_seconds\": 300"));
+        application().run(context -> {
+            assertThat(peer(context)).isEqualTo(leased().egressAddress());
+            service.stop();
+            await().atMost(PATIENCE)
+                    .untilAsserted(() -> assertThat(health(context).getDetails().get("reasons"))
+                            .asString()
+                            .contains("the proxy service is not available"));
+            assertThat(health(context).getStatus()).as("its answer holds").isEqualTo(Status.UP);
+            assertThat(peer(context)).isEqualTo(leased().egressAddress());
+        });
+        application("proxy.default.http.url=" + embedded().url()).run(context -> {
+            await().atMost(PATIENCE)
+                    .untilAsserted(() -> assertThat(health(context).getDetails().get("reasons"))
+                            .asString()
+                            .contains("the proxy service is not available"));
+            assertThat(health(context).getStatus()).as("a lone proxy serves").isEqualTo(Status.UP);
+            assertThat(peer(context)).isEqualTo(embedded().egressAddress());
+        });
+        withEmbedded("proxy.external-service.fallback-to-embedded=false").run(context -> await().atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(health(context).getStatus())
+                        .as("pools that may not be used are none")
+                        .isEqualTo(Status.DOWN)));
+    }
+
+    @Test
     void theHealthComponentCanBeSwitchedOffAndNeedsNoActuator() {
         withEmbedded("management.health.proxy.enabled=false")
                 .run(context -> assertThat(context).hasNotFailed().doesNotHaveBean("proxyHealthIndicator"));

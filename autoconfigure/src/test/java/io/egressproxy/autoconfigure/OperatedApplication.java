@@ -22,11 +22,16 @@ import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Import;
 import org.springframework.http.HttpMethod;
+import org.springframework.http.client.reactive.ReactorClientHttpConnector;
 import org.springframework.web.reactive.function.client.WebClient;
+import reactor.netty.http.client.HttpClient;
+import reactor.netty.resources.ConnectionProvider;
+import reactor.netty.resources.LoopResources;
 
 /** A whole application with a web server, actuator, and a configuration file that can be changed; and an operator who looks at it. */
 final class OperatedApplication implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
+    private static final LoopResources LOOPS = LoopResources.create("operator", 1, true);
 
     private final Path file;
     private final ConfigurableApplicationContext context;
@@ -76,9 +81,15 @@ final class OperatedApplication implements AutoCloseable {
     private OperatedApplication(Path file, ConfigurableApplicationContext context) {
         this.file = file;
         this.context = context;
-        // of its own: what looks at the application goes through no proxy
-        this.operator = WebClient.create("http://127.0.0.1:"
-                + Objects.requireNonNull(context.getEnvironment().getProperty("local.server.port")) + "/actuator");
+        // on resources of its own: it goes through no proxy, and the shared ones end with whichever application ends
+        String url = "http://127.0.0.1:"
+                + Objects.requireNonNull(context.getEnvironment().getProperty("local.server.port")) + "/actuator";
+        this.operator = WebClient.builder()
+                .baseUrl(url)
+                .clientConnector(new ReactorClientHttpConnector(
+                        HttpClient.create(ConnectionProvider.newConnection()).runOn(LOOPS)))
+                .codecs(codecs -> codecs.defaultCodecs().maxInMemorySize(-1))
+                .build();
     }
 
     /** Starts it with everything exposed and allowed, unless the arguments say otherwise. */

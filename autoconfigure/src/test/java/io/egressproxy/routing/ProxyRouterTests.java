@@ -1,7 +1,10 @@
 package io.egressproxy.routing;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
+import io.egressproxy.Blame;
+import io.egressproxy.ConnectionStage;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.Outcome;
@@ -12,17 +15,28 @@ import io.egressproxy.ProxyDecision.Reason;
 import io.egressproxy.ProxyDecision.Refuse;
 import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyEventListener;
+import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
+import io.egressproxy.pool.ProxyPool;
 import io.egressproxy.settings.DirectFallback;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.UnmatchedHosts;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -32,8 +46,11 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.springframework.boot.env.YamlPropertySourceLoader;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.core.env.StandardEnvironment;
+import org.springframework.core.io.ByteArrayResource;
 import reactor.test.StepVerifier;
 
 @ExtendWith(OutputCaptureExtension.class)
@@ -307,5 +324,67 @@ class ProxyRouterTests {
                 Stream.concat(Stream.of(own).limit(6), Stream.of(A)).toList();
         StepVerifier.create(router.lease(target("binance", ConnectionType.HTTP), tried))
                 .verifyError(ProxyConnectionException.class);
+    }
+
+    private static ProxySettings bound(String yaml) {
+        StandardEnvironment environment = new StandardEnvironment();
+        try {
+            new YamlPropertySourceLoader()
+                    .load("test", new ByteArrayResource(yaml.getBytes(StandardCharsets.UTF_8)))
+                    .forEach(environment.getPropertySources()::addFirst);
+        } catch (IOException impossible) {
+            throw new UncheckedIOException(impossible);
+        }
+        return ProxySettingsBinder.bind(environment);
+    }
+
+    /** The pools change one after the other; whoever comes in between must not get what only one of the two settings allows. */
+    @Test
+    @Tag("no-leak")
+    void aDecisionIsByTheSettingsBeforeOrByThoseAfterAndNeverByBoth() throws Exception {
+        String pools =
+                """
+                proxy:
+                  enabled: true
+                  default: {http: {pool: [{url: "http://%s:1"}]}}
+                  exchanges:
+                    a: {%s}
+                    b: {http: {circuit-breaker: {failure-threshold: 1}, pool: [{url: "http://b:1"}, {url: "http://c:1"}]}}
+                """;
+        ProxyRouter router = new ProxyRouter(bound(pools.formatted("mine", "region: x")));
+        Runnable change =
+                router.prepare(bound(pools.formatted("others", "http: {pool: [{url: \"http://mine:1\"}]}")), null);
+        CountDownLatch held = new CountDownLatch(1);
+        CountDownLatch release = new CountDownLatch(1);
+        router.onProxyOut(out -> {
+            held.countDown();
+            try {
+                assertThat(release.await(20, TimeUnit.SECONDS)).isTrue();
+            } catch (InterruptedException interrupted) {
+                throw new IllegalStateException(interrupted);
+            }
+        });
+        ExecutorService threads = Executors.newCachedThreadPool();
+        try {
+            // whoever reports a failure of b's proxy holds the lock of b's pool ...
+            Future<?> failing = threads.submit(() -> router.lease(target("b", ConnectionType.HTTP), List.of())
+                    .block()
+                    .close(new Outcome.Failed(ConnectionStage.TCP, Blame.PROXY, "refused")));
+            assertThat(held.await(20, TimeUnit.SECONDS)).isTrue();
+            // ... so that the change waits for it, with the default's pool changed already
+            Future<?> changing = threads.submit(change);
+            ProxyPool defaults = router.pools().iterator().next();
+            await().until(() -> defaults.proxies().toString().contains("others"));
+            Future<ProxyLease> lease = threads.submit(() ->
+                    router.lease(target("a", ConnectionType.HTTP), List.of()).block());
+            await().during(Duration.ofMillis(100)).until(() -> !lease.isDone());
+            release.countDown();
+            assertThat(lease.get(20, TimeUnit.SECONDS).decision()).hasToString("via http://mine:1 (exchange)");
+            failing.get(20, TimeUnit.SECONDS);
+            changing.get(20, TimeUnit.SECONDS);
+        } finally {
+            release.countDown();
+            threads.shutdownNow();
+        }
     }
 }
