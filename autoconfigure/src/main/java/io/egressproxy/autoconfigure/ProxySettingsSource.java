@@ -1,5 +1,7 @@
 package io.egressproxy.autoconfigure;
 
+import io.egressproxy.settings.BrokenYaml;
+import io.egressproxy.settings.ExternalServiceSettings;
 import io.egressproxy.settings.ExternalServiceSettings.AuthCredentials;
 import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.ProxySettings;
@@ -13,6 +15,8 @@ import org.springframework.boot.context.config.ConfigDataEnvironmentPostProcesso
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.core.env.PropertySource;
 import org.springframework.core.env.StandardEnvironment;
+import org.springframework.core.io.DefaultResourceLoader;
+import org.springframework.core.io.ResourceLoader;
 
 /** Where the settings come from: the environment and the application's customizers. Can be read again. */
 final class ProxySettingsSource {
@@ -57,13 +61,16 @@ final class ProxySettingsSource {
         try {
             now = withFilesReadAgain();
         } catch (RuntimeException unreadable) { // its message may quote a file
+            String yaml = BrokenYaml.describe(unreadable);
             throw new InvalidProxySettingsException(List.of(new SettingsProblem(
                     "proxy",
-                    "cannot be read again, since a configuration file is broken or missing ("
-                            + unreadable.getClass().getSimpleName() + ")",
+                    yaml != null
+                            ? "cannot be read again: " + yaml
+                            : "cannot be read again, since a configuration file is broken or missing ("
+                                    + unreadable.getClass().getSimpleName() + ")",
                     null)));
         }
-        files = SettingsFiles.of(now);
+        files = files.and(SettingsFiles.of(now)); // one that is empty for a moment is watched all the same
         return read(now);
     }
 
@@ -81,7 +88,12 @@ final class ProxySettingsSource {
      * @param inForce the settings in force; if the application made them itself, they are all there is
      */
     AuthCredentials credentials(ProxySettings inForce) {
-        return (used ? read(withFilesReadAgain()) : inForce).externalService().authCredentials();
+        ExternalServiceSettings before = inForce.externalService();
+        ExternalServiceSettings now = (used ? read(withFilesReadAgain()) : inForce).externalService();
+        boolean sameService = now.endpoints().equals(before.endpoints())
+                && now.discovery().equals(before.discovery())
+                && now.authMethod() == before.authMethod();
+        return (sameService ? now : before).authCredentials(); // a token of another service is not for this one
     }
 
     /** Spring Boot reads its files once; what they say now is seen by an environment of its own. */
@@ -97,7 +109,9 @@ final class ProxySettingsSource {
         environment.getPropertySources().stream()
                 .filter(source -> !isFile(source) && !source.getName().equals("configurationProperties"))
                 .forEach(fresh.getPropertySources()::addLast);
-        ConfigDataEnvironmentPostProcessor.applyTo(fresh, null, null, environment.getActiveProfiles());
+        // whoever asks for it may have another class loader
+        ResourceLoader resources = new DefaultResourceLoader(ProxySettingsSource.class.getClassLoader());
+        ConfigDataEnvironmentPostProcessor.applyTo(fresh, resources, null, environment.getActiveProfiles());
         return inTheSameOrder(fresh);
     }
 

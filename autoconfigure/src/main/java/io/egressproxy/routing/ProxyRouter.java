@@ -17,12 +17,14 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /** Decides for every connection, and hands out the leases that connections hold. Its settings may change at any time. Thread-safe. */
@@ -30,6 +32,7 @@ public final class ProxyRouter {
     private static final Logger log = LoggerFactory.getLogger(ProxyRouter.class);
 
     private static final Duration WHILE_CHANGING = Duration.ofMillis(1);
+    private static final Duration LONGEST_CHANGE = Duration.ofSeconds(10);
 
     private final Function<String, @Nullable ProxySelectionStrategy> strategies;
     private final ProxyEventListener events;
@@ -285,11 +288,15 @@ public final class ProxyRouter {
 
     /** The settings are being changed, or have been while the proxy service was asked. */
     Mono<ProxyLease> leaseAgain(Decisions outdated, ProxyTarget target, Collection<ProxyUrl> tried) {
-        return Mono.defer(() -> {
-            Decisions now = current;
-            return now.equals(outdated)
-                    ? Mono.delay(WHILE_CHANGING).then(leaseAgain(outdated, target, tried))
-                    : lease(now, target, tried);
-        });
+        return Flux.interval(Duration.ZERO, WHILE_CHANGING)
+                .onBackpressureDrop()
+                .filter(tick -> !current.equals(outdated))
+                .next()
+                .timeout(LONGEST_CHANGE)
+                .onErrorMap(
+                        TimeoutException.class,
+                        stuck ->
+                                new ProxyConnectionException(target, List.of(), "the settings are being changed", null))
+                .flatMap(tick -> lease(current, target, tried));
     }
 }

@@ -29,6 +29,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
@@ -239,22 +240,26 @@ final class RouteTable {
     }
 
     /**
-     * Refuses settings by which something that has a proxy would connect directly only because nothing is said any more: a file that is cut
-     * off, empty or missing must not open a way round the proxies.
+     * Refuses settings by which something that has a proxy would connect directly without a word about itself: a file that is cut off, empty or
+     * missing must not open a way round the proxies.
      *
      * @param before the routes in force
-     * @param asked whether a proxy service is asked for an exchange, before and now
+     * @param askedBefore whether a proxy service is asked for an exchange, before
+     * @param asked the same now
      */
     void verifyNothingIsForgotten(RouteTable before, Predicate<ExchangeId> askedBefore, Predicate<ExchangeId> asked) {
         List<SettingsProblem> problems = new ArrayList<>();
         for (ConnectionType type : ConnectionType.values()) {
-            if (before.isProxied(ExchangeId.DEFAULT, type, askedBefore)
-                    && isForgotten(ExchangeId.DEFAULT, type, asked)) {
+            if (before.isKeptFromDirect(ExchangeId.DEFAULT, type, askedBefore)
+                    && connectsDirectly(ExchangeId.DEFAULT, type, asked)) {
                 problems.add(forgotten("proxy.default." + type.id()));
             }
             before.exchanges.keySet().stream()
-                    .filter(id -> before.isProxied(id, type, askedBefore))
-                    .filter(id -> isForgotten(id, type, asked) || hasLostHosts(before, id, type, asked))
+                    .filter(id -> before.isKeptFromDirect(id, type, askedBefore))
+                    .filter(id -> connectsDirectly(id, type, asked)
+                            || before.claims.stream()
+                                    .filter(claim -> claim.exchange().equals(id))
+                                    .anyMatch(claim -> connectsDirectly(claimant(claim), type, asked)))
                     .forEach(id -> problems.add(forgotten("proxy.exchanges." + id + "." + type.id())));
         }
         if (!problems.isEmpty()) {
@@ -262,26 +267,42 @@ final class RouteTable {
         }
     }
 
-    /** Whether hosts of an exchange are no exchange's any more, and what is no exchange's connects directly. */
-    private boolean hasLostHosts(RouteTable before, ExchangeId id, ConnectionType type, Predicate<ExchangeId> asked) {
-        return isForgotten(ExchangeId.UNMATCHED, type, asked)
-                && before.claims.stream()
-                        .filter(claim -> claim.exchange().equals(id))
-                        .anyMatch(claim ->
-                                claims.stream().noneMatch(now -> now.pattern().equals(claim.pattern())));
+    /** Whose the hosts of a pattern are now. */
+    private ExchangeId claimant(Claim before) {
+        return claims.stream()
+                .filter(claim -> claim.pattern().equals(before.pattern()))
+                .map(Claim::exchange)
+                .findFirst()
+                .or(() -> Optional.ofNullable(exchangeOf(anyHostOf(before.pattern()))))
+                .orElse(ExchangeId.UNMATCHED);
     }
 
-    private boolean isProxied(ExchangeId id, ConnectionType type, Predicate<ExchangeId> asked) {
+    /** A host that a pattern matches, unless it is a range of addresses. */
+    private static String anyHostOf(HostPattern pattern) {
+        String text = pattern.toString().replace('*', 'x');
+        return text.startsWith(".") ? "x" + text : text;
+    }
+
+    /** Whether it has a proxy, or is refused rather than connected directly. */
+    private boolean isKeptFromDirect(ExchangeId id, ConnectionType type, Predicate<ExchangeId> asked) {
+        return !(route(ProxyTarget.of(id, type)) instanceof Route.Fixed fixed
+                && fixed.decision() instanceof Direct
+                && !asked.test(id));
+    }
+
+    /** Whether it connects directly, and its own entry does not say that it is to. */
+    private boolean connectsDirectly(ExchangeId id, ConnectionType type, Predicate<ExchangeId> asked) {
+        ExchangeSettings exchange = settings.exchanges().get(id);
+        ProxyEntry own = id.equals(ExchangeId.DEFAULT)
+                ? settings.defaults().entry(type)
+                : exchange == null ? null : exchange.entry(type);
+        if (own != null && own.direct()) {
+            return false;
+        }
         Route route = route(ProxyTarget.of(id, type));
-        return route instanceof Route.Pooled
-                || (route instanceof Route.Fixed fixed && (fixed.decision() instanceof UseProxy || asked.test(id)));
-    }
-
-    private boolean isForgotten(ExchangeId id, ConnectionType type, Predicate<ExchangeId> asked) {
-        return route(ProxyTarget.of(id, type)) instanceof Route.Fixed fixed
-                && fixed.decision() instanceof Direct direct
-                && direct.reason() == Reason.NOT_CONFIGURED
-                && !asked.test(id);
+        return route instanceof Route.Exempt exempt
+                ? exempt.decision() instanceof Direct
+                : route instanceof Route.Fixed fixed && fixed.decision() instanceof Direct && !asked.test(id);
     }
 
     private static SettingsProblem forgotten(String property) {

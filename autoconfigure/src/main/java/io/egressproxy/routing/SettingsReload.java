@@ -104,13 +104,22 @@ public final class SettingsReload implements ProxyReload {
                     "proxy", "could not be read: " + unexpected.getClass().getName(), null)));
             return false;
         }
-        changes.forEach(Change::apply);
+        changes.forEach(SettingsReload::apply);
         state = new State(false, clock.instant(), List.of(), needRestart);
         if (!needRestart.isEmpty()) {
             log.warn("These take effect with the next start only: {}", String.join(", ", needRestart));
         }
         events.reloaded(changes.isEmpty() ? "unchanged" : "applied");
         return true;
+    }
+
+    /** What one part cannot do must not keep the others from what has been decided. */
+    private static void apply(Change change) {
+        try {
+            change.apply();
+        } catch (RuntimeException unexpected) {
+            log.error("A part of the changed proxy settings is not in force", unexpected);
+        }
     }
 
     private void reject(List<SettingsProblem> problems) {

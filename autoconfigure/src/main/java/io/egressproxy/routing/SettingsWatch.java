@@ -53,7 +53,7 @@ public final class SettingsWatch implements AutoCloseable {
         this.quietNanos = quietPeriod.toNanos();
         this.scheduler = scheduler;
         this.nanoTime = nanoTime;
-        this.applied = fingerprint.get();
+        this.applied = "nothing"; // so that a change between the reading of the files and the first look is not missed
     }
 
     /** Begins to look at the files. */

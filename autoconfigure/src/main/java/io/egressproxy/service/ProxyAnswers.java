@@ -86,6 +86,7 @@ public final class ProxyAnswers implements AutoCloseable {
     private final AtomicBoolean leftAlone = new AtomicBoolean(); // as far as it has been logged
     private volatile @Nullable Feedback feedback;
     private volatile boolean retired;
+    private volatile @Nullable ProxyAnswers successor;
     private volatile long lastFailureNanos;
 
     /** Until when nobody asks for a key, and how often it has been asked for in vain. */
@@ -465,10 +466,8 @@ public final class ProxyAnswers implements AutoCloseable {
      *     if it is not
      */
     void retire(@Nullable ProxyAnswers next) {
+        successor = next;
         retired = true;
-        if (next != null && next.feedback != null) {
-            feedback = next.feedback;
-        }
     }
 
     /** Forgets all answers: they are those of another service, or of none. */
@@ -519,6 +518,15 @@ public final class ProxyAnswers implements AutoCloseable {
         }
     }
 
+    /** Who tells the service now: perhaps a later one at the same service. */
+    private @Nullable Feedback told() {
+        ProxyAnswers last = this;
+        for (ProxyAnswers next = last.successor; next != null; next = last.successor) {
+            last = next;
+        }
+        return last.feedback;
+    }
+
     /** Has the service told how the proxies do that it gives. */
     void reportTo(Feedback told) {
         feedback = told;
@@ -531,7 +539,7 @@ public final class ProxyAnswers implements AutoCloseable {
      * @param answer the answer
      */
     public void connectionStarted(ProxyTarget target, Answer answer) {
-        Feedback told = feedback;
+        Feedback told = told();
         if (told != null) {
             told.started(target, answer);
         }
@@ -545,7 +553,7 @@ public final class ProxyAnswers implements AutoCloseable {
      * @param outcome how it went; {@link Outcome.Cancelled} says nothing about the proxy, and is not told
      */
     public void connectionTurnedOut(ProxyTarget target, Answer answer, Outcome outcome) {
-        Feedback told = feedback;
+        Feedback told = told();
         if (told == null) {
             return;
         }
@@ -563,7 +571,7 @@ public final class ProxyAnswers implements AutoCloseable {
      * @param answer the answer
      */
     public void connectionClosed(ProxyTarget target, Answer answer) {
-        Feedback told = feedback;
+        Feedback told = told();
         if (told != null) {
             told.closed(target, answer);
         }

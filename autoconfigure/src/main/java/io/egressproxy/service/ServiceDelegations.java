@@ -14,10 +14,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import reactor.core.scheduler.Schedulers;
 
 /** The delegation in force, if there is one, and how another takes its place while the application runs. Thread-safe. */
 public final class ServiceDelegations implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(ServiceDelegations.class);
     private static final Duration SLACK = Duration.ofSeconds(1);
 
     private final Function<ProxySettings, ServiceDelegation> factory;
@@ -65,17 +68,26 @@ public final class ServiceDelegations implements AutoCloseable {
                     old.forgetAnswers();
                 }
             }
-            if (made != null) {
-                if (!sameService) {
-                    made.startAnew();
-                }
-                made.start();
-            }
             current = next;
             swap.run();
+            if (made != null) {
+                start(made, sameService);
+            }
             if (old != null) {
                 end(old, before.settings().externalService());
             }
+        }
+
+        /** It is in force by now: what fails here, such as a breaker of the application's own, must not leave it half so. */
+        private void start(ServiceDelegation made, boolean sameService) {
+            try {
+                if (!sameService) {
+                    made.startAnew();
+                }
+            } catch (RuntimeException failed) {
+                log.warn("The breaker of the proxy service cannot be told that the service is another one", failed);
+            }
+            made.start();
         }
 
         /** It will not be needed. */
@@ -140,11 +152,11 @@ public final class ServiceDelegations implements AutoCloseable {
     private static boolean isSameService(ProxySettings before, ProxySettings next) {
         ExternalServiceSettings one = before.externalService();
         ExternalServiceSettings other = next.externalService();
-        return one.endpoints().equals(other.endpoints())
-                && one.discovery().equals(other.discovery())
-                && one.allowedProxyHosts().equals(other.allowedProxyHosts())
-                && one.minTtlSeconds() == other.minTtlSeconds()
-                && one.cache().equals(other.cache());
+        boolean sameEndpoints = one.endpoints().equals(other.endpoints())
+                || one.endpoints().stream().anyMatch(other.endpoints()::contains);
+        boolean noneForbidden =
+                other.allowedProxyHosts().isEmpty() || one.allowedProxyHosts().equals(other.allowedProxyHosts());
+        return sameEndpoints && one.discovery().equals(other.discovery()) && noneForbidden;
     }
 
     /** Connections may still wait for it; then it tells the service what it has not been told yet. */

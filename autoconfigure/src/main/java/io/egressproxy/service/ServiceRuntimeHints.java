@@ -17,5 +17,12 @@ final class ServiceRuntimeHints implements RuntimeHintsRegistrar {
                         ProxyFeedback.class,
                         ProxyFeedbackBatch.class,
                         FeedbackReply.class);
+        for (String lookedUpByName : new String[] {
+            "com.fasterxml.jackson.databind.ObjectMapper",
+            "tools.jackson.databind.ObjectMapper",
+            "io.github.resilience4j.circuitbreaker.CircuitBreaker"
+        }) {
+            hints.reflection().registerTypeIfPresent(classLoader, lookedUpByName, type -> {});
+        }
     }
 }

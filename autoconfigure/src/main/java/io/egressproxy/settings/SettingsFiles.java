@@ -46,6 +46,18 @@ public final class SettingsFiles {
         return new SettingsFiles(files);
     }
 
+    /**
+     * These and others.
+     *
+     * @param others more files
+     * @return all of them
+     */
+    public SettingsFiles and(SettingsFiles others) {
+        Set<Path> all = new LinkedHashSet<>(files);
+        all.addAll(others.files);
+        return new SettingsFiles(all);
+    }
+
     private static @Nullable Path file(@Nullable Origin origin) {
         Resource resource = origin instanceof TextResourceOrigin text ? text.getResource() : null;
         if (resource == null || !resource.isFile()) {

@@ -8,6 +8,7 @@ import static com.github.tomakehurst.wiremock.client.WireMock.postRequestedFor;
 import static com.github.tomakehurst.wiremock.client.WireMock.urlEqualTo;
 import static com.github.tomakehurst.wiremock.core.WireMockConfiguration.options;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -19,6 +20,10 @@ import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.TargetServer;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -46,6 +51,7 @@ import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
 import org.springframework.http.HttpHeaders;
 import org.springframework.web.reactive.function.client.WebClient;
+import reactor.core.Disposable;
 
 /** What an operator sees and does through actuator, over HTTP, with real proxies and WireMock as the service. */
 @ExtendWith({ProxyLab.Extension.class, OutputCaptureExtension.class})
@@ -545,6 +551,44 @@ class ProxiesEndpointTests {
                     .as("the service's client is observed")
                     .anyMatch(text -> text.contains("http.client.requests") && text.contains("/api/v1/proxy/request"))
                     .noneMatch(text -> text.contains("C4NARY"));
+        }
+    }
+
+    @Test
+    @Tag("no-interruption")
+    void aConnectionThatIsInTheTargetsTlsHandshakeIsNotCutByADrain() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, pool());
+                ServerSocket silent = new ServerSocket(0, 10, InetAddress.getByName("127.0.0.1"))) {
+            silent.setSoTimeout((int) PATIENCE.toMillis());
+            Disposable request = application
+                    .context()
+                    .getBean(WebClient.Builder.class)
+                    .build()
+                    .get()
+                    .uri("https://127.0.0.1:" + silent.getLocalPort() + "/")
+                    .retrieve()
+                    .toBodilessEntity()
+                    .subscribe(answer -> {}, failure -> {});
+            try (Socket accepted = silent.accept()) {
+                accepted.setSoTimeout((int) PATIENCE.toMillis());
+                assertThat(accepted.getInputStream().read()).as("a TLS record").isEqualTo(0x16);
+                assertThat(application
+                                .post(
+                                        "proxies/drain",
+                                        Map.of("proxy", address(proxies.get(0)), "reason", "maintenance"))
+                                .status())
+                        .isEqualTo(200);
+                accepted.setSoTimeout(500);
+                assertThatThrownBy(() -> {
+                            while (accepted.getInputStream().read() >= 0) {
+                                // what is left of the record
+                            }
+                        })
+                        .as("open, and silent")
+                        .isInstanceOf(SocketTimeoutException.class);
+            } finally {
+                request.dispose();
+            }
         }
     }
 }

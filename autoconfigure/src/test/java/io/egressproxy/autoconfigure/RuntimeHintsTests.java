@@ -20,6 +20,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.aot.hint.RuntimeHints;
 import org.springframework.aot.hint.RuntimeHintsRegistrar;
+import org.springframework.aot.hint.TypeReference;
 import org.springframework.aot.hint.predicate.RuntimeHintsPredicates;
 import org.springframework.core.io.support.SpringFactoriesLoader;
 
@@ -71,6 +72,16 @@ class RuntimeHintsTests {
                         .accepts(hints);
             }
         }
+    }
+
+    @Test
+    void whatIsLookedUpByItsNameIsFound() {
+        assertThat(RuntimeHintsPredicates.reflection()
+                        .onType(TypeReference.of("com.fasterxml.jackson.databind.ObjectMapper")))
+                .accepts(hints);
+        assertThat(RuntimeHintsPredicates.reflection()
+                        .onType(TypeReference.of("io.github.resilience4j.circuitbreaker.CircuitBreaker")))
+                .accepts(hints);
     }
 
     @ParameterizedTest

@@ -210,4 +210,21 @@ class StartupFailureTests {
                 .contains(property)
                 .contains(message);
     }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "proxy:\n  default:\n    http:\n      url: \"http://u:" + CANARY + "@h:1\n",
+                "proxy:\n  default:\n    http:\n      url: \"http://u:" + CANARY + "@h:1\"\n      url: \"http://u:"
+                        + CANARY + "@h:1\"\n",
+                "proxy:\n  default:\n    http:\n      url: %" + CANARY + "\n",
+                "proxy: { default: { http: { url: \"http://u:" + CANARY + "@h:1\" }"
+            })
+    void aBrokenFileIsExplainedByItsPlaceAndNotQuoted(String yaml, CapturedOutput output) throws IOException {
+        start(yaml);
+        assertThat(output)
+                .contains("APPLICATION FAILED TO START")
+                .contains("a YAML file is broken at line ")
+                .doesNotContain(CANARY);
+    }
 }
