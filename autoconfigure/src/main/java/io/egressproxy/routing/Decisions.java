@@ -197,12 +197,7 @@ final class Decisions {
             return null;
         }
         Route handedTo = routes.defaultRoute(target);
-        return isProxied(handedTo) ? handedTo : null;
-    }
-
-    private static boolean isProxied(Route route) {
-        return route instanceof Route.Pooled
-                || (route instanceof Route.Fixed fixed && fixed.decision() instanceof UseProxy);
+        return handedTo.isProxied() ? handedTo : null;
     }
 
     private boolean isEnabled() {
@@ -500,7 +495,7 @@ final class Decisions {
     private static UseProxy useProxy(ProxyUrl proxy, Route route, Source source) {
         return new UseProxy(
                 proxy,
-                isProxied(route) ? ProxyEntry.DEFAULT_ATTEMPT_TIMEOUT : ProxyEntry.DEFAULT_TIMEOUT,
+                route.isProxied() ? ProxyEntry.DEFAULT_ATTEMPT_TIMEOUT : ProxyEntry.DEFAULT_TIMEOUT,
                 null,
                 source);
     }

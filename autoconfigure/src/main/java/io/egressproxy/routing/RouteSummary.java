@@ -4,7 +4,6 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyDecision.Direct;
-import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.pool.ProxyPool;
@@ -57,7 +56,7 @@ final class RouteSummary {
                             .toList();
                     log.info("{}: {}", exchange, line(routes));
                     boolean forgotten = routes.stream().anyMatch(RouteSummary::isUnconfigured)
-                            && routes.stream().anyMatch(RouteSummary::isProxied);
+                            && routes.stream().anyMatch(Route::isProxied);
                     if (forgotten) {
                         halfDirect.add(exchange.toString());
                     }
@@ -116,11 +115,6 @@ final class RouteSummary {
         return route instanceof Route.Fixed fixed
                 && fixed.decision() instanceof Direct direct
                 && direct.reason() == ProxyDecision.Reason.NOT_CONFIGURED;
-    }
-
-    private static boolean isProxied(Route route) {
-        return route instanceof Route.Pooled
-                || (route instanceof Route.Fixed fixed && fixed.decision() instanceof UseProxy);
     }
 
     private static String line(List<Route> routes) {

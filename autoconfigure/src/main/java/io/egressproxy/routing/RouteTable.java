@@ -48,6 +48,11 @@ final class RouteTable {
 
     /** Where a connection type leads. */
     sealed interface Route {
+        /** Whether it leads to a proxy, whichever. */
+        default boolean isProxied() {
+            return this instanceof Pooled || (this instanceof Fixed fixed && fixed.decision() instanceof UseProxy);
+        }
+
         /** To the same decision, whatever a proxy service would say: the host is an exception. */
         record Exempt(ProxyDecision decision) implements Route {}
 
