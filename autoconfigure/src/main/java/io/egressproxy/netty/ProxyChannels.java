@@ -3,6 +3,7 @@ package io.egressproxy.netty;
 import io.egressproxy.ProxyUrl;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
 import io.netty.handler.codec.http2.Http2Connection;
 import io.netty.handler.codec.http2.Http2ConnectionAdapter;
 import io.netty.handler.codec.http2.Http2Exception;
@@ -98,10 +99,15 @@ final class ProxyChannels {
         }
     }
 
-    /** Whether it is being opened still: the target's TLS comes after the tunnel. */
+    /** Whether it is being opened still: the target's TLS comes after the tunnel, and after that with an https proxy. */
     private static boolean isInTls(Channel channel) {
-        SslHandler tls = channel.pipeline().get(SslHandler.class);
-        return tls != null && !tls.handshakeFuture().isDone();
+        for (Map.Entry<String, ChannelHandler> handler : channel.pipeline()) {
+            if (handler.getValue() instanceof SslHandler tls
+                    && !tls.handshakeFuture().isDone()) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** To Reactor Netty's pool a connection that was told to go away takes no new streams. */
