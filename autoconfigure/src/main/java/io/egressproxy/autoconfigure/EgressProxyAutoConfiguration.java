@@ -19,12 +19,15 @@ import io.egressproxy.service.AnswerStore;
 import io.egressproxy.service.ProxyServiceClient;
 import io.egressproxy.service.ServiceBreaker;
 import io.egressproxy.service.ServiceDelegations;
+import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsCustomizer;
+import io.egressproxy.settings.SettingsProblem;
 import io.micrometer.observation.ObservationRegistry;
 import java.time.Clock;
 import java.util.List;
 import java.util.Map;
+import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
@@ -68,12 +71,29 @@ public final class EgressProxyAutoConfiguration {
         return source.read();
     }
 
+    @Bean
+    SettingsReferences proxySettingsReferences(
+            ProxySettings settings,
+            ProxySettingsSource source,
+            ListableBeanFactory beans,
+            ProxySslContexts tls,
+            NettyHealthChecks builtIn) {
+        SettingsReferences references =
+                new SettingsReferences(beans, tls, builtIn.byMethod().keySet());
+        List<SettingsProblem> problems = references.problems(settings);
+        if (!problems.isEmpty()) {
+            throw new InvalidProxySettingsException(source.located(problems));
+        }
+        return references;
+    }
+
     /** Not lazy, so that wrong settings stop the start of a lazy application as well. */
     @Bean
     @Lazy(false)
     @ConditionalOnMissingBean
     ProxyRouter proxyRouter(
             ProxySettings settings,
+            SettingsReferences verified,
             Map<String, ProxySelectionStrategy> strategies,
             ProxyDelegation delegation,
             ObjectProvider<ProxyEventListener> events) {
@@ -85,6 +105,7 @@ public final class EgressProxyAutoConfiguration {
     @ConditionalOnMissingBean
     ProxyDelegation proxyDelegation(
             ProxySettings settings,
+            SettingsReferences verified,
             ProxySettingsSource source,
             ConfigurableEnvironment environment,
             ProxySslContexts tls,
@@ -114,8 +135,8 @@ public final class EgressProxyAutoConfiguration {
     @Bean
     @Lazy(false)
     @ConditionalOnMissingBean
-    ProxySslContexts proxySslContexts(ProxySettings settings, ObjectProvider<SslBundles> bundles) {
-        return SslBundleContexts.verified(settings, bundles.getIfAvailable());
+    ProxySslContexts proxySslContexts(ObjectProvider<SslBundles> bundles) {
+        return new SslBundleContexts(bundles.getIfAvailable());
     }
 
     @Bean
@@ -143,22 +164,15 @@ public final class EgressProxyAutoConfiguration {
     ProxyReload proxyReload(
             ProxySettingsSource source,
             ProxyRouter router,
-            ProxySslContexts tls,
+            SettingsReferences references,
             ProxyDelegation delegation,
             ProxyHealthMonitoring monitoring,
             ObjectProvider<ProxyEventListener> events) {
         return new SettingsReload(
                 router::settings,
                 source::readAgain,
-                List.of(
-                        next -> {
-                            if (tls instanceof SslBundleContexts ours) {
-                                ours.verify(next);
-                            }
-                            return () -> {};
-                        },
-                        new RoutingPart(router, delegation.delegations()),
-                        monitoring::prepare),
+                source::located,
+                List.of(references, new RoutingPart(router, delegation.delegations()), monitoring::prepare),
                 events(events),
                 Clock.systemUTC());
     }

@@ -6,11 +6,7 @@ import io.egressproxy.netty.NettyHealthChecks;
 import io.egressproxy.pool.HealthMonitor;
 import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.routing.SettingsReload;
-import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.ProxySettings;
-import io.egressproxy.settings.SettingsProblem;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.DisposableBean;
@@ -49,32 +45,12 @@ final class ProxyHealthMonitoring implements SmartInitializingSingleton, Disposa
 
     /** What other settings mean for the checks. */
     SettingsReload.Change prepare(ProxySettings next) {
-        verify(next);
         return () -> monitor.update(router.pools(), this::check);
-    }
-
-    private void verify(ProxySettings settings) {
-        List<SettingsProblem> problems = new ArrayList<>();
-        settings.entries().forEach((property, entry) -> {
-            String method = entry.healthCheck().method();
-            if (entry.usesPool() && check(method) == null) {
-                problems.add(new SettingsProblem(
-                        property + ".health-check.method",
-                        "is '" + method
-                                + "', and there is no such check: use handshake, tcp, http, ping, or the name of a"
-                                + " HealthCheck bean",
-                        null));
-            }
-        });
-        if (!problems.isEmpty()) {
-            throw new InvalidProxySettingsException(problems);
-        }
     }
 
     @Override
     public void afterSingletonsInstantiated() {
         if (router.isEnabled()) {
-            verify(router.settings());
             monitor.start(router.pools(), this::check);
         }
     }

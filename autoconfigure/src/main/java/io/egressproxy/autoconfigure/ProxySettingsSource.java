@@ -23,11 +23,13 @@ final class ProxySettingsSource {
     private final ConfigurableEnvironment environment;
     private final ObjectProvider<ProxySettingsCustomizer> customizers;
     private volatile boolean used;
+    private volatile ConfigurableEnvironment lastRead;
     private volatile SettingsFiles files;
 
     ProxySettingsSource(ConfigurableEnvironment environment, ObjectProvider<ProxySettingsCustomizer> customizers) {
         this.environment = environment;
         this.customizers = customizers;
+        this.lastRead = environment;
         this.files = SettingsFiles.of(environment);
     }
 
@@ -61,7 +63,9 @@ final class ProxySettingsSource {
         try {
             now = withFilesReadAgain();
         } catch (RuntimeException unreadable) { // its message may quote a file
-            String yaml = BrokenYaml.describe(unreadable);
+            files = files.and(SettingsFiles.missedBy(unreadable)); // so that its coming is noticed
+            String broken = files.describeBroken();
+            String yaml = broken != null ? broken : BrokenYaml.describe(unreadable);
             throw new InvalidProxySettingsException(List.of(new SettingsProblem(
                     "proxy",
                     yaml != null
@@ -71,7 +75,13 @@ final class ProxySettingsSource {
                     null)));
         }
         files = files.and(SettingsFiles.of(now)); // one that is empty for a moment is watched all the same
+        lastRead = now;
         return read(now);
+    }
+
+    /** Problems with the file and line that they are about, if they come from here; of the settings that were read last. */
+    List<SettingsProblem> located(List<SettingsProblem> problems) {
+        return used ? ProxySettingsBinder.locate(lastRead, problems) : problems;
     }
 
     private ProxySettings read(ConfigurableEnvironment source) {

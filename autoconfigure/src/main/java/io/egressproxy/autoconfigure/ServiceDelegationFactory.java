@@ -8,12 +8,9 @@ import io.egressproxy.service.ServiceBreaker;
 import io.egressproxy.service.ServiceConnection;
 import io.egressproxy.service.ServiceDelegation;
 import io.egressproxy.settings.ExternalServiceSettings;
-import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.ProxySettings;
-import io.egressproxy.settings.SettingsProblem;
 import io.micrometer.observation.ObservationRegistry;
 import io.netty.handler.ssl.SslContext;
-import java.util.List;
 import java.util.UUID;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -21,14 +18,11 @@ import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.core.env.ConfigurableEnvironment;
-import org.springframework.util.ClassUtils;
 import reactor.netty.resources.LoopResources;
 
 /** Makes the client of the proxy service out of whatever the application has, at the start and whenever its settings have changed. */
 final class ServiceDelegationFactory implements Function<ProxySettings, ServiceDelegation> {
     private static final int RANDOM_LENGTH = 8;
-    private static final List<String> JSON =
-            List.of("com.fasterxml.jackson.databind.ObjectMapper", "tools.jackson.databind.ObjectMapper");
 
     private final ProxySettingsSource source;
     private final ProxySslContexts tls;
@@ -66,19 +60,8 @@ final class ServiceDelegationFactory implements Function<ProxySettings, ServiceD
     @Override
     public ServiceDelegation apply(ProxySettings settings) {
         ExternalServiceSettings service = settings.externalService();
-        ClassLoader classLoader = ClassUtils.getDefaultClassLoader();
         ProxyServiceClient own = ownClient.getIfAvailable();
-        if (own == null && JSON.stream().noneMatch(mapper -> ClassUtils.isPresent(mapper, classLoader))) {
-            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
-                    "proxy.external-service.enabled",
-                    "needs Jackson on the class path, since the proxy service speaks JSON; add"
-                            + " spring-boot-starter-json, or a ProxyServiceClient bean of your own",
-                    null)));
-        }
         String bundle = service.sslBundle();
-        if (bundle != null) {
-            context(bundle); // a wrong one stops the start
-        }
         LoopResources eventLoops = loops.get();
         ServiceConnection connection = new ServiceConnection(
                 service,
@@ -110,11 +93,8 @@ final class ServiceDelegationFactory implements Function<ProxySettings, ServiceD
         try {
             return tls.get(bundle);
         } catch (SSLException | RuntimeException unusable) {
-            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
-                    "proxy.external-service.ssl-bundle",
-                    "names the SSL bundle '" + bundle + "', which does not exist or cannot be used; define it under"
-                            + " spring.ssl.bundle",
-                    null)));
+            throw new IllegalStateException(
+                    "the SSL bundle '" + bundle + "' of proxy.external-service cannot be used any more", unusable);
         }
     }
 }

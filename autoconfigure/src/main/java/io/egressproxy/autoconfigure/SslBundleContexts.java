@@ -1,19 +1,10 @@
 package io.egressproxy.autoconfigure;
 
-import io.egressproxy.ProxyUrl;
 import io.egressproxy.netty.ProxySslContexts;
-import io.egressproxy.settings.InvalidProxySettingsException;
-import io.egressproxy.settings.PoolMember;
-import io.egressproxy.settings.ProxyEntry;
-import io.egressproxy.settings.ProxySettings;
-import io.egressproxy.settings.SettingsProblem;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
@@ -33,54 +24,13 @@ final class SslBundleContexts implements ProxySslContexts {
     private final Map<String, SslContext> contexts = new ConcurrentHashMap<>();
     private final Set<String> watched = ConcurrentHashMap.newKeySet();
 
-    private SslBundleContexts(@Nullable SslBundles bundles) {
-        this.bundles = bundles;
-    }
-
     /**
-     * The contexts, after a look at each bundle that the settings name.
+     * Contexts that are built as they are asked for.
      *
-     * @throws InvalidProxySettingsException if one does not exist or cannot be used
+     * @param bundles null if the application has none
      */
-    static SslBundleContexts verified(ProxySettings settings, @Nullable SslBundles bundles) {
-        SslBundleContexts contexts = new SslBundleContexts(bundles);
-        contexts.verify(settings);
-        return contexts;
-    }
-
-    /** Builds what these settings need. */
-    void verify(ProxySettings settings) {
-        List<SettingsProblem> problems = new ArrayList<>();
-        settings.entries().forEach((property, entry) -> verify(property, entry, problems));
-        if (!problems.isEmpty()) {
-            throw new InvalidProxySettingsException(problems);
-        }
-    }
-
-    private void verify(String path, ProxyEntry entry, List<SettingsProblem> problems) {
-        List<PoolMember> members = new ArrayList<>(entry.pool() == null ? List.of() : entry.pool());
-        PoolMember single = entry.single();
-        if (single != null) {
-            members.add(single);
-        }
-        Set<String> names = new TreeSet<>();
-        for (PoolMember member : members) {
-            String name = member.sslBundle() != null ? member.sslBundle() : entry.sslBundle();
-            if (member.url().scheme() == ProxyUrl.Scheme.HTTPS || name != null) {
-                names.add(name == null ? JVM_TRUST : name); // also the JVM's trust: built here, not on an event loop
-            }
-        }
-        for (String name : names) {
-            try {
-                get(name.equals(JVM_TRUST) ? null : name);
-            } catch (SSLException | RuntimeException unusable) {
-                problems.add(new SettingsProblem(
-                        path + ".ssl-bundle",
-                        "names the SSL bundle '" + name + "', which does not exist or cannot be used; define it under"
-                                + " spring.ssl.bundle",
-                        null));
-            }
-        }
+    SslBundleContexts(@Nullable SslBundles bundles) {
+        this.bundles = bundles;
     }
 
     @Override

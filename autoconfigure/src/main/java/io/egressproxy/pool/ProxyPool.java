@@ -290,16 +290,24 @@ public final class ProxyPool {
     }
 
     private static Selection selection(String name, Function<String, @Nullable ProxySelectionStrategy> strategies) {
-        Selection builtIn = Selection.builtIn(name);
-        if (builtIn != null) {
-            return builtIn;
-        }
         ProxySelectionStrategy own = strategies.apply(name);
-        if (own == null) {
+        verifyStrategy(name, unused -> own != null);
+        Selection builtIn = Selection.builtIn(name);
+        return builtIn != null ? builtIn : Selection.by(name, Objects.requireNonNull(own));
+    }
+
+    /**
+     * Looks whether there is a strategy of that name.
+     *
+     * @param name what {@code strategy} says
+     * @param own whether the application has a strategy of its own of that name
+     * @throws IllegalArgumentException if there is none; the message has the name, and those there are
+     */
+    public static void verifyStrategy(String name, Predicate<String> own) {
+        if (Selection.builtIn(name) == null && !own.test(name)) {
             throw new IllegalArgumentException("there is no strategy '" + name + "': use round_robin,"
                     + " random, least_connections, or the name of a ProxySelectionStrategy bean");
         }
-        return Selection.by(name, own);
     }
 
     private static Set<ProxyUrl> urls(List<PooledProxy> proxies) {

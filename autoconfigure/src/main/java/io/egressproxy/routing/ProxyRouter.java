@@ -56,7 +56,7 @@ public final class ProxyRouter {
      *
      * @param settings the settings
      * @param strategies finds a strategy of the application's own by its name, or null
-     * @throws io.egressproxy.settings.InvalidProxySettingsException if a pool names a strategy that does not exist
+     * @throws IllegalArgumentException if a pool names a strategy that does not exist
      */
     public ProxyRouter(ProxySettings settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
         this(settings, strategies, null, ProxyEventListener.NONE);
@@ -69,7 +69,7 @@ public final class ProxyRouter {
      * @param strategies finds a strategy of the application's own by its name, or null
      * @param service the service's answers, or null if there is no service
      * @param events told of each connection
-     * @throws io.egressproxy.settings.InvalidProxySettingsException if a pool names a strategy that does not exist
+     * @throws IllegalArgumentException if a pool names a strategy that does not exist
      */
     public ProxyRouter(
             ProxySettings settings,

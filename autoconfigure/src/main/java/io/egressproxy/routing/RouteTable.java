@@ -97,7 +97,8 @@ final class RouteTable {
      * A table that takes over the pools of another one. They go by the new settings once {@link #reconfigurePools} is called.
      *
      * @param before the other one, or null
-     * @throws InvalidProxySettingsException if a pool names a strategy that does not exist, or would be left empty
+     * @throws InvalidProxySettingsException if a pool would be left empty
+     * @throws IllegalArgumentException if a pool names a strategy that does not exist
      */
     RouteTable(
             ProxySettings settings,
@@ -112,7 +113,7 @@ final class RouteTable {
             ProxyEntry entry = settings.defaults().entry(type);
             if (entry != null && entry.usesPool()) {
                 ProxyPool known = before == null ? null : before.defaultPools.get(type);
-                defaultPools.put(type, pool("default", "proxy.default." + type.id(), type, entry, known));
+                defaultPools.put(type, pool("default", type, entry, known));
             }
         }
         this.defaults = routes(ExchangeId.DEFAULT, null, null);
@@ -365,9 +366,8 @@ final class RouteTable {
         }
         PoolMember member = entry.single();
         if (member == null) {
-            ProxyPool pool = inherits
-                    ? Objects.requireNonNull(defaultPools.get(type))
-                    : pool(id.toString(), "proxy.exchanges." + id + "." + type.id(), type, entry, known);
+            ProxyPool pool =
+                    inherits ? Objects.requireNonNull(defaultPools.get(type)) : pool(id.toString(), type, entry, known);
             return new Route.Pooled(pool, source, pool.version() + (isTakenOver(pool) ? 1 : 0));
         }
         // a lone timeout in an entry that inherits says how long the inherited proxy may take
@@ -380,18 +380,12 @@ final class RouteTable {
                 source));
     }
 
-    private ProxyPool pool(
-            String owner, String property, ConnectionType type, ProxyEntry entry, @Nullable ProxyPool known) {
-        try {
-            if (known != null) {
-                reconfigurations.put(known, known.prepare(entry, strategies));
-                return known;
-            }
-            return new ProxyPool(owner + "/" + type.id(), entry, strategies);
-        } catch (IllegalArgumentException unknownStrategy) {
-            throw new InvalidProxySettingsException(List.of(
-                    new SettingsProblem(property + ".strategy", String.valueOf(unknownStrategy.getMessage()), null)));
+    private ProxyPool pool(String owner, ConnectionType type, ProxyEntry entry, @Nullable ProxyPool known) {
+        if (known != null) {
+            reconfigurations.put(known, known.prepare(entry, strategies));
+            return known;
         }
+        return new ProxyPool(owner + "/" + type.id(), entry, strategies);
     }
 
     private static ProxyDecision direct(Reason reason, boolean requireProxy) {

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,6 +23,7 @@ public final class SettingsReload implements ProxyReload {
 
     private final Supplier<ProxySettings> inForce;
     private final Supplier<ProxySettings> source;
+    private final UnaryOperator<List<SettingsProblem>> located;
     private final List<Part> parts;
     private final ProxyEventListener events;
     private final Clock clock;
@@ -54,6 +56,7 @@ public final class SettingsReload implements ProxyReload {
      *
      * @param inForce the settings in force
      * @param source reads settings again; {@link InvalidProxySettingsException} if they are wrong
+     * @param located says where the settings stand that problems are about, as they were read last
      * @param parts what depends on them, in the order in which they are to be put in force
      * @param events told of each reload
      * @param clock what time it is
@@ -61,11 +64,13 @@ public final class SettingsReload implements ProxyReload {
     public SettingsReload(
             Supplier<ProxySettings> inForce,
             Supplier<ProxySettings> source,
+            UnaryOperator<List<SettingsProblem>> located,
             List<Part> parts,
             ProxyEventListener events,
             Clock clock) {
         this.inForce = inForce;
         this.source = source;
+        this.located = located;
         this.parts = List.copyOf(parts);
         this.events = events;
         this.clock = clock;
@@ -90,9 +95,7 @@ public final class SettingsReload implements ProxyReload {
                     .reload(before.reload())
                     .build();
             if (!next.equals(before)) {
-                for (Part part : parts) {
-                    changes.add(part.prepare(next));
-                }
+                prepare(next, changes);
             }
         } catch (InvalidProxySettingsException invalid) {
             changes.forEach(Change::discard);
@@ -111,6 +114,25 @@ public final class SettingsReload implements ProxyReload {
         }
         events.reloaded(changes.isEmpty() ? "unchanged" : "applied");
         return true;
+    }
+
+    /** Asks each part, so that all that is wrong is said at once. */
+    private void prepare(ProxySettings next, List<Change> changes) {
+        List<SettingsProblem> problems = new ArrayList<>();
+        for (Part part : parts) {
+            try {
+                changes.add(part.prepare(next));
+            } catch (InvalidProxySettingsException invalid) {
+                problems.addAll(invalid.problems());
+            } catch (RuntimeException unexpected) {
+                if (problems.isEmpty()) { // otherwise it comes of what is wrong already
+                    throw unexpected;
+                }
+            }
+        }
+        if (!problems.isEmpty()) {
+            throw new InvalidProxySettingsException(located.apply(problems));
+        }
     }
 
     /** What one part cannot do must not keep the others from what has been decided. */

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -48,6 +49,7 @@ public final class ProxySettingsBinder {
     private static final Logger log = LoggerFactory.getLogger(ProxySettingsBinder.class);
     private static final String VARIABLE_PREFIX = "PROXY_";
     private static final String LEGACY_VARIABLE_PREFIX = "CRYPTOFEED_PROXY_";
+    private static final Set<String> CONTAINERS = Set.of("proxy", "proxy.exchanges");
 
     private final ConfigurableEnvironment environment;
     private final SettingsTranslator translator = new SettingsTranslator();
@@ -84,6 +86,17 @@ public final class ProxySettingsBinder {
                 .orElse(false);
     }
 
+    /**
+     * Problems that were found later, with where the settings stand that they are about.
+     *
+     * @param environment the environment that the settings come from
+     * @param problems what is wrong
+     * @return the same problems, those whose place can be told with their origin
+     */
+    public static List<SettingsProblem> locate(ConfigurableEnvironment environment, List<SettingsProblem> problems) {
+        return located(problems, new ProxySettingsBinder(environment).sources());
+    }
+
     private ProxySettings bind() {
         List<ConfigurationPropertySource> sources = sources();
         List<SettingsProblem> problems = new ArrayList<>(translator.problems());
@@ -92,6 +105,7 @@ public final class ProxySettingsBinder {
                 .bindOrCreate(
                         ProxyProperties.PREFIX, Bindable.of(ProxyProperties.class), new ProblemCollector(problems));
         if (!problems.isEmpty()) {
+            problems.addAll(located(alsoWrong(properties, problems), sources));
             throw new InvalidProxySettingsException(problems);
         }
         Map<ExchangeId, ExchangeSettings> exchanges = new LinkedHashMap<>();
@@ -108,10 +122,27 @@ public final class ProxySettingsBinder {
                     properties.externalService(),
                     properties.reload());
         } catch (InvalidProxySettingsException invalid) {
-            throw new InvalidProxySettingsException(invalid.problems().stream()
-                    .map(problem -> locate(problem, sources))
-                    .toList());
+            throw new InvalidProxySettingsException(located(invalid.problems(), sources));
         }
+    }
+
+    /** What is wrong with the settings that could be bound, but for what comes of those that could not. */
+    private static List<SettingsProblem> alsoWrong(ProxyProperties properties, List<SettingsProblem> problems) {
+        Map<ExchangeId, ExchangeSettings> exchanges = new LinkedHashMap<>();
+        properties.exchanges().forEach((id, settings) -> exchanges.put(ExchangeId.of(id), settings));
+        return SettingsValidator.problems(
+                        properties.defaults(), exchanges, properties.externalService(), properties.reload())
+                .stream()
+                .filter(also -> problems.stream().noneMatch(known -> isAbout(known.property(), also.property())))
+                .toList();
+    }
+
+    private static boolean isAbout(String one, String other) {
+        return isWithin(one, other) || isWithin(other, one);
+    }
+
+    private static boolean isWithin(String inner, String outer) {
+        return inner.equals(outer) || inner.startsWith(outer + ".") || inner.startsWith(outer + "[");
     }
 
     private Binder binder(List<ConfigurationPropertySource> sources) {
@@ -257,11 +288,18 @@ public final class ProxySettingsBinder {
         }
     }
 
+    private static List<SettingsProblem> located(
+            List<SettingsProblem> problems, List<ConfigurationPropertySource> sources) {
+        return problems.stream()
+                .map(problem -> problem.origin() == null ? locate(problem, sources) : problem)
+                .toList();
+    }
+
     /** Says where the property stands that a problem is about, or where something about it does if it is missing. */
     private static SettingsProblem locate(SettingsProblem problem, List<ConfigurationPropertySource> sources) {
         String property = problem.property().replaceAll("^proxy\\.exchanges\\.([^.\\[]+)", "proxy.exchanges[$1]");
         ConfigurationPropertyName name = ConfigurationPropertyName.of(property.replace("exchanges.[", "exchanges["));
-        while (!name.isEmpty()) {
+        while (!name.isEmpty() && !CONTAINERS.contains(name.toString())) { // others stand there, which it is not about
             Origin origin = origin(name, sources);
             if (origin != null) {
                 return new SettingsProblem(problem.property(), problem.message(), origin.toString());

@@ -1,24 +1,38 @@
 package io.egressproxy.settings;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.springframework.beans.factory.config.YamlPropertiesFactoryBean;
+import org.springframework.boot.context.config.ConfigDataLocation;
+import org.springframework.boot.context.config.ConfigDataLocationNotFoundException;
+import org.springframework.boot.context.config.ConfigDataNotFoundException;
+import org.springframework.boot.context.config.ConfigDataResourceNotFoundException;
+import org.springframework.boot.context.config.StandardConfigDataResource;
 import org.springframework.boot.origin.Origin;
 import org.springframework.boot.origin.OriginLookup;
 import org.springframework.boot.origin.TextResourceOrigin;
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.core.env.EnumerablePropertySource;
 import org.springframework.core.env.PropertySource;
+import org.springframework.core.io.FileSystemResource;
 import org.springframework.core.io.Resource;
 
 /** The files that an environment was read from, imports and config trees included, and whether they have changed since. */
 public final class SettingsFiles {
+    private static final List<String> YAML = List.of(".yml", ".yaml");
+
     private final Set<Path> files;
 
     private SettingsFiles(Set<Path> files) {
@@ -36,14 +50,63 @@ public final class SettingsFiles {
         for (PropertySource<?> source : environment.getPropertySources()) {
             if (source instanceof EnumerablePropertySource<?> enumerable && source instanceof OriginLookup<?>) {
                 for (String name : enumerable.getPropertyNames()) {
-                    Path file = file(OriginLookup.getOrigin(source, name));
-                    if (file != null) {
-                        files.add(file);
-                    }
+                    Origin origin = OriginLookup.getOrigin(source, name);
+                    add(origin instanceof TextResourceOrigin text ? text.getResource() : null, files);
                 }
             }
         }
         return new SettingsFiles(files);
+    }
+
+    /**
+     * The file that is missed, so that its coming can be noticed.
+     *
+     * @param failure what reading an environment has failed with
+     * @return no file if that is not what has failed
+     */
+    public static SettingsFiles missedBy(Throwable failure) {
+        Set<Path> files = new LinkedHashSet<>();
+        Throwable cause = failure;
+        for (int depth = 0; cause != null && depth < 20; depth++, cause = cause.getCause()) {
+            if (cause instanceof ConfigDataResourceNotFoundException missing
+                    && missing.getResource() instanceof StandardConfigDataResource resource) {
+                add(resource.getResource(), files);
+            } else if (cause instanceof ConfigDataNotFoundException) {
+                ConfigDataLocation location = cause instanceof ConfigDataResourceNotFoundException missing
+                        ? missing.getLocation()
+                        : cause instanceof ConfigDataLocationNotFoundException missing ? missing.getLocation() : null;
+                if (location != null) { // of a config tree, or of a directory
+                    add(new FileSystemResource(location.getValue().replaceFirst("^(configtree|file):", "")), files);
+                }
+            }
+        }
+        return new SettingsFiles(files);
+    }
+
+    /**
+     * Where the YAML among these files is broken.
+     *
+     * @return the file with the line and column; null if all can be parsed
+     */
+    public @Nullable String describeBroken() {
+        return files.stream()
+                .filter(file -> YAML.stream().anyMatch(file.toString()::endsWith) && Files.isRegularFile(file))
+                .map(SettingsFiles::describeBroken)
+                .filter(Objects::nonNull)
+                .findFirst()
+                .orElse(null);
+    }
+
+    private static @Nullable String describeBroken(Path file) {
+        try {
+            YamlPropertiesFactoryBean yaml = new YamlPropertiesFactoryBean();
+            yaml.setResources(new FileSystemResource(file));
+            yaml.getObject();
+            return null;
+        } catch (RuntimeException broken) {
+            String place = BrokenYaml.describe(broken);
+            return place == null ? null : place + ", in " + file;
+        }
     }
 
     /**
@@ -58,15 +121,14 @@ public final class SettingsFiles {
         return new SettingsFiles(all);
     }
 
-    private static @Nullable Path file(@Nullable Origin origin) {
-        Resource resource = origin instanceof TextResourceOrigin text ? text.getResource() : null;
+    private static void add(@Nullable Resource resource, Set<Path> files) {
         if (resource == null || !resource.isFile()) {
-            return null;
+            return;
         }
         try {
-            return resource.getFile().toPath().toAbsolutePath();
+            files.add(resource.getFile().toPath().toAbsolutePath());
         } catch (IOException inNoFileSystem) {
-            return null;
+            // as in a jar, where nothing changes
         }
     }
 
@@ -74,19 +136,39 @@ public final class SettingsFiles {
      * What the files are like now. Looks at no content, and so misses nothing but a file that is written twice within a tick of the file
      * system's clock, to the same size.
      *
-     * @return equal to another one if nothing has changed in between: no file, no directory that holds one, and nothing that a symbolic link
-     *     leads to
+     * @return equal to another one if nothing has changed in between: no file, nothing that a symbolic link leads to, and no file that is read
+     *     as well has come to a directory that holds one
      */
     public Object fingerprint() {
         Map<Path, String> prints = new LinkedHashMap<>();
+        Map<Path, Boolean> directories = new LinkedHashMap<>();
         for (Path file : files) {
             prints.computeIfAbsent(file, SettingsFiles::print);
-            Path directory = file.getParent();
-            if (directory != null) { // a file of another profile may have come
-                prints.computeIfAbsent(directory, SettingsFiles::print);
+            if (file.getParent() != null) { // a file of another profile may have come
+                directories.merge(file.getParent(), !isConfiguration(file), Boolean::logicalOr);
             }
         }
+        directories.forEach(
+                (directory, configTree) -> prints.merge(directory, names(directory, configTree), String::concat));
         return prints;
+    }
+
+    private static boolean isConfiguration(Path file) {
+        String name = String.valueOf(file.getFileName());
+        return name.endsWith(".properties") || YAML.stream().anyMatch(name::endsWith);
+    }
+
+    /** What could be read: whatever a config tree holds, and files of settings elsewhere, where others may come and go. */
+    private static String names(Path directory, boolean configTree) {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.filter(file -> configTree || isConfiguration(file))
+                    .map(Path::getFileName)
+                    .map(String::valueOf)
+                    .sorted()
+                    .collect(Collectors.joining("/"));
+        } catch (IOException | UncheckedIOException missing) {
+            return "missing";
+        }
     }
 
     private static String print(Path path) {

@@ -36,8 +36,7 @@ final class SettingsValidator {
         }
         validator.exchanges(exchanges);
         validator.externalService("proxy.external-service.", externalService);
-        validator.check(
-                !reload.quietPeriod().isNegative(), "proxy.reload.quiet-period", "must not be negative, write 2s");
+        validator.positive("proxy.reload.quiet-period", reload.quietPeriod());
         return validator.problems;
     }
 

@@ -16,6 +16,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.github.tomakehurst.wiremock.WireMockServer;
 import io.egressproxy.autoconfigure.OperatedApplication.Answered;
 import io.egressproxy.testkit.FaultyProxy;
+import io.egressproxy.testkit.ProxyKind;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.TargetServer;
@@ -45,6 +46,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.boot.actuate.audit.AuditEvent;
 import org.springframework.boot.actuate.audit.AuditEventRepository;
 import org.springframework.boot.test.system.CapturedOutput;
@@ -61,6 +63,7 @@ class ProxiesEndpointTests {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
     private static final String REQUEST = "/api/v1/proxy/request";
 
+    private final ProxyLab lab;
     private final TargetServer target;
     private final List<RunningProxy> proxies;
     private final int deadPort = FaultyProxy.closedPort();
@@ -71,6 +74,7 @@ class ProxiesEndpointTests {
     private Path directory;
 
     ProxiesEndpointTests(ProxyLab lab) {
+        this.lab = lab;
         this.target = lab.newTarget();
         this.proxies = lab.poolOfFive();
     }
@@ -554,10 +558,19 @@ class ProxiesEndpointTests {
         }
     }
 
-    @Test
+    /** Also behind a proxy that has had a TLS handshake of its own. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
     @Tag("no-interruption")
-    void aConnectionThatIsInTheTargetsTlsHandshakeIsNotCutByADrain() throws IOException {
-        try (OperatedApplication application = OperatedApplication.start(directory, pool());
+    void aConnectionThatIsInTheTargetsTlsHandshakeIsNotCutByADrain(boolean throughHttps) throws IOException {
+        RunningProxy first = throughHttps ? lab.proxy(ProxyKind.SQUID_HTTPS) : proxies.get(0);
+        String yaml =
+                pool().replace(proxies.get(0).url(), first.url() + (throughHttps ? "\n          ssl-bundle: lab" : ""));
+        try (OperatedApplication application = OperatedApplication.start(
+                        directory,
+                        yaml,
+                        "--spring.ssl.bundle.pem.lab.truststore.certificate=file:"
+                                + lab.certificates().authorityFile());
                 ServerSocket silent = new ServerSocket(0, 10, InetAddress.getByName("127.0.0.1"))) {
             silent.setSoTimeout((int) PATIENCE.toMillis());
             Disposable request = application
@@ -573,9 +586,7 @@ class ProxiesEndpointTests {
                 accepted.setSoTimeout((int) PATIENCE.toMillis());
                 assertThat(accepted.getInputStream().read()).as("a TLS record").isEqualTo(0x16);
                 assertThat(application
-                                .post(
-                                        "proxies/drain",
-                                        Map.of("proxy", address(proxies.get(0)), "reason", "maintenance"))
+                                .post("proxies/drain", Map.of("proxy", address(first), "reason", "maintenance"))
                                 .status())
                         .isEqualTo(200);
                 accepted.setSoTimeout(500);

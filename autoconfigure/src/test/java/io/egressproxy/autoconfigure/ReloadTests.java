@@ -42,6 +42,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -54,6 +55,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.http.HttpHeaders;
 import org.springframework.web.reactive.function.client.WebClient;
 
 /** Settings that change in their file while an application runs, with real proxies. */
@@ -136,6 +138,19 @@ class ReloadTests {
                 .build()
                 .get()
                 .uri(target.url("http", "/whoami"))
+                .retrieve()
+                .bodyToMono(String.class)
+                .block(PATIENCE)));
+    }
+
+    private String peerOfNewConnection(OperatedApplication application) {
+        return SteadyLoad.peer(Objects.requireNonNull(application
+                .context()
+                .getBean(WebClient.Builder.class)
+                .build()
+                .get()
+                .uri(target.url("http", "/whoami"))
+                .header(HttpHeaders.CONNECTION, "close")
                 .retrieve()
                 .bodyToMono(String.class)
                 .block(PATIENCE)));
@@ -253,6 +268,48 @@ class ReloadTests {
                             .asBoolean())
                     .isFalse();
             assertThat(application.seen()).noneMatch(text -> text.contains("C4NARY"));
+        }
+    }
+
+    @Test
+    void whatIsWrongForSeveralPartsIsSaidAtOnceAndWithItsPlace() throws IOException {
+        String working = "exchanges: {bitmex: {http: {pool: [\"%s\"]}}}"
+                .formatted(proxies.get(0).url());
+        try (OperatedApplication application = OperatedApplication.start(directory, yaml(working))) {
+            application.write(
+                    yaml(
+                            """
+                    exchanges:
+                      bitmex: {http: {pool: []}}
+                      binance: {http: {strategy: fastest, pool: ["http://p:1"]}}
+                      kraken: {http: {health-check: {method: guess}, pool: ["http://p:1"]}}
+                    """));
+            Answered answered = application.post("proxies/reload", Map.of());
+            assertThat(answered.status()).isEqualTo(400);
+            String problems = answered.body().get("problems").toString();
+            assertThat(problems)
+                    .containsPattern("no strategy 'fastest'[^\"]*application.yml\\] - 6:")
+                    .containsPattern("is 'guess'[^\"]*application.yml\\] - 7:")
+                    .containsPattern(
+                            "would leave a pool that is in use without any enabled proxy[^\"]*application.yml\\] - 5:");
+        }
+    }
+
+    @Test
+    void whatHasGoneIsNotSaidToStandWhereOthersStand() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(
+                directory,
+                yaml("exchanges: {binance: {http: {url: \"%s\"}}}"
+                        .formatted(proxies.get(0).url())))) {
+            application.write(yaml("exchanges: {kraken: {http: {url: \"%s\"}}}"
+                    .formatted(proxies.get(0).url())));
+            assertThat(application
+                            .post("proxies/reload", Map.of())
+                            .body()
+                            .get("problems")
+                            .toString())
+                    .contains("proxy.exchanges.binance.http has had a proxy")
+                    .doesNotContain("application.yml");
         }
     }
 
@@ -406,6 +463,81 @@ class ReloadTests {
         }
     }
 
+    @Test
+    void underLoadTheServiceComesAndGoesAndHealthChecksGoOnWithoutAFailedRequest() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, servedUnderLoad(0))) {
+            MeterRegistry registry = application.context().getBean(MeterRegistry.class);
+            try (SteadyLoad load = SteadyLoad.start(application.context(), target)) {
+                for (int i = 1; i < 40; i++) {
+                    application.write(servedUnderLoad(i));
+                    reload(application);
+                    long opened = load.connections();
+                    await().atMost(PATIENCE).until(() -> load.connections() > opened + 5);
+                }
+                log.info("40 changes of the service under load: {}", load);
+                assertThat(load.notOpened()).isEmpty();
+                assertThat(load.lostInFlight()).isZero();
+                assertThat(load.webSocketsLost()).isZero();
+                assertThat(load.connectionsThrough(proxies.get(4)))
+                        .as("which only the service names")
+                        .isPositive();
+                assertThat(load.connectionsThrough(proxies.get(0))).isPositive();
+            }
+            assertThat(registry.get("proxy.health.checks").timers())
+                    .anySatisfy(checks -> assertThat(checks.count()).isPositive());
+            assertThat(target.directConnections()).isEmpty();
+            application.write(single(4)); // its websocket is direct on purpose
+            reload(application); // which closes whatever lies idle
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(
+                            registry.find("proxy.connections.active").gauges())
+                    .allSatisfy(gauge -> assertThat(gauge.value()).isZero()));
+        }
+    }
+
+    /** Switched on and off, asked for some and for all, with other tokens; and checks that come and go with their proxies. */
+    private String servedUnderLoad(int round) {
+        int second = 1 + round % 3;
+        String pool = "    health-check: {enabled: %b, interval: 1s, timeout: 500ms}\n    pool: [\"%s\", \"%s\"]\n"
+                .formatted(
+                        round % 5 != 0,
+                        proxies.get(0).url(),
+                        proxies.get(second).url());
+        return yaml("default:\n  http:\n" + pool + "  websocket:\n" + pool
+                + "external-service: {enabled: %b, endpoints: \"http://127.0.0.1:%d\", rollout-percent: %d, auth-credentials: {token: C4NARY%d}}"
+                        .formatted(round % 4 != 3, service.port(), round % 4 == 2 ? 0 : 100, round / 8));
+    }
+
+    /** The snippets of docs/migration.md, one after the other and all the way back, while the application runs. */
+    @Test
+    void thePhasesOfTheMigrationAreAppliedOneAfterTheOtherAndTakenBack() throws IOException {
+        List<String> phases = Pattern.compile("```yaml\\n(.*?)```", Pattern.DOTALL)
+                .matcher(Files.readString(Path.of("..", "docs", "migration.md"))
+                        .split("## From your own proxies to a proxy service")[1])
+                .results()
+                .map(block -> block.group(1)
+                        .replace(
+                                "socks5://proxy-1.example.org:1080",
+                                proxies.get(1).url())
+                        .replace(
+                                "socks5://proxy-2.example.org:1080",
+                                proxies.get(3).url())
+                        .replaceAll("https://proxy-service[-12]*.example.org", "http://127.0.0.1:" + service.port()))
+                .toList();
+        assertThat(phases).hasSize(4);
+        try (OperatedApplication application =
+                OperatedApplication.start(directory, phases.get(0), "--proxy.no-proxy=bypass.test")) {
+            for (int phase : new int[] {0, 1, 2, 3, 2, 1, 0}) {
+                application.write(phases.get(0) + (phase == 0 ? "" : "---\n" + phases.get(phase)));
+                reload(application);
+                assertThat(peerOfNewConnection(application))
+                        .as("phase " + (phase + 1))
+                        .isIn(phase < 2 ? List.of(egress(1), egress(3), egress(4)) : List.of(egress(4)));
+            }
+            assertThat(peerOfNewConnection(application)).isIn(egress(1), egress(3));
+        }
+        assertThat(target.directConnections()).isEmpty();
+    }
+
     /** Without what the target remembers, which is all that it was asked. */
     private long usedHeap() {
         assertThat(target.directConnections()).isEmpty();
@@ -503,6 +635,35 @@ class ReloadTests {
                             .at("/settings/direct-fallback")
                             .asText())
                     .isEqualTo("always"));
+        }
+    }
+
+    @Test
+    void anImportThatIsMissingForAWhileIsNoticedWhenItComes() throws IOException {
+        Path elsewhere = Files.createDirectories(directory.resolve("elsewhere"));
+        Path tree = directory.resolve("secrets");
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0), WATCHED, QUIET)) {
+            application.write(single(1)
+                    + "spring: {config: {import: [\"file:%s/more.yml\", \"configtree:%s/\"]}}\n"
+                            .formatted(elsewhere, tree));
+            await().atMost(PATIENCE).until(() -> reloads(application, "rejected") >= 1);
+            Files.writeString(elsewhere.resolve("more.yml"), "nothing: here");
+            await().atMost(PATIENCE).until(() -> reloads(application, "rejected") >= 2);
+            Files.createDirectories(tree);
+            awaitPeer(application, 1);
+        }
+    }
+
+    @Test
+    void otherFilesOfTheDirectoryCauseNoReload() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0), WATCHED, QUIET)) {
+            await().atMost(PATIENCE).until(() -> reloads(application, "unchanged") == 1); // the look at the start
+            Files.writeString(directory.resolve("application.log"), "a line");
+            Files.writeString(directory.resolve(".application.yml.swp"), "as editors do");
+            application.write(single(1));
+            awaitPeer(application, 1);
+            assertThat(reloads(application, "unchanged")).isEqualTo(1);
+            assertThat(reloads(application, "applied")).isEqualTo(1);
         }
     }
 
@@ -753,7 +914,8 @@ class ReloadTests {
             application.write("proxy:\n  default:\n    http:\n      url: \"http://user:C4NARY@h:1\n");
             Answered answered = application.post("proxies/reload", Map.of());
             assertThat(answered.status()).isEqualTo(400);
-            assertThat(answered.body().get("problems").toString()).contains("a YAML file is broken at line 5");
+            assertThat(answered.body().get("problems").toString())
+                    .contains("a YAML file is broken at line 5", "in " + directory.resolve("application.yml"));
             assertThat(application.seen()).noneMatch(text -> text.contains("C4NARY"));
         }
     }

@@ -3,8 +3,6 @@ package io.egressproxy.autoconfigure;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.egressproxy.ConnectionType;
-import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.testkit.ProxyLab;
 import io.netty.handler.ssl.SslContext;
 import javax.net.ssl.SSLException;
@@ -25,10 +23,7 @@ class SslBundleContextsTests {
     }
 
     private static SslBundleContexts contexts(DefaultSslBundleRegistry bundles) {
-        ProxySettings settings = ProxySettings.builder()
-                .defaultProxy(ConnectionType.HTTP, "https://proxy:8443")
-                .build();
-        return SslBundleContexts.verified(settings, bundles);
+        return new SslBundleContexts(bundles);
     }
 
     @Test

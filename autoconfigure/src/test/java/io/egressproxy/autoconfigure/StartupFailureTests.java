@@ -68,6 +68,9 @@ class StartupFailureTests {
                 .contains("application.yml] - 5:12")
                 .contains("did you mean proxy.default.http.timeout-seconds?")
                 .contains("application.yml] - 6:21")
+                .as("also what has the right type and is wrong")
+                .contains("proxy.default.websocket.timeout-seconds", "must be from 1 to 300, but is 900")
+                .contains("application.yml] - 9:24")
                 .doesNotContain(CANARY);
     }
 
@@ -162,6 +165,43 @@ class StartupFailureTests {
                         "proxy.default.http.url",
                         "has a user name or password that SOCKS cannot carry"),
                 arguments(
+                        single("url: \"socks5://u:" + CANARY + "x".repeat(256) + "@h:1\""),
+                        "proxy.default.http.url",
+                        "has a user name or password that SOCKS cannot carry"),
+                arguments(
+                        single("pool: [{ url: \"http://" + secret + "@h:1\" }], max-attempts: 17"),
+                        "proxy.default.http.max-attempts",
+                        "must be from 1 to 16, but is 17"),
+                arguments(
+                        single("pool: [{ url: \"http://" + secret
+                                + "@h:1\" }], health-check: { healthy-threshold: 0 }"),
+                        "proxy.default.http.health-check.healthy-threshold",
+                        "must be from 1 to 100, but is 0"),
+                arguments(
+                        single("pool: [{ url: \"http://" + secret + "@h:1\" }], circuit-breaker: { open-for: 0 }"),
+                        "proxy.default.http.circuit-breaker.open-for",
+                        "must be longer than zero"),
+                arguments(
+                        "enabled: true, external-service: { cache-ttl-seconds: 10 }",
+                        "proxy.external-service.cache-ttl-seconds",
+                        "must be from 60 to 3600, but is 10"),
+                arguments(
+                        "enabled: true, external-service: { rollout-percent: 101 }",
+                        "proxy.external-service.rollout-percent",
+                        "must be from 0 to 100, but is 101"),
+                arguments(
+                        "enabled: true, external-service: { feedback: { batch-size: 300 } }",
+                        "proxy.external-service.feedback.batch-size",
+                        "must be from 1 to 256, but is 300"),
+                arguments(
+                        "enabled: true, external-service: { retry: { jitter: 2 } }",
+                        "proxy.external-service.retry.jitter",
+                        "must be from 0 to 1, but is 2"),
+                arguments(
+                        "enabled: true, reload: { quiet-period: 0 }",
+                        "proxy.reload.quiet-period",
+                        "must be longer than zero"),
+                arguments(
                         "enabled: true, exchanges: { a: { require-proxy: true, http: { direct: true } } }",
                         "proxy.exchanges.a.require-proxy",
                         "is true together with http.direct"),
@@ -208,7 +248,40 @@ class StartupFailureTests {
         assertThat(output)
                 .contains("APPLICATION FAILED TO START")
                 .contains(property)
-                .contains(message);
+                .contains(message)
+                .contains("application.yml] - 1:");
+    }
+
+    @Test
+    void allThatIsNamedAndDoesNotExistIsExplainedAtOnce(CapturedOutput output) throws IOException {
+        start(
+                """
+                proxy:
+                  enabled: true
+                  default:
+                    http:
+                      strategy: fastest
+                      health-check: { method: guess }
+                      pool: [ { url: "https://user:%s@p:1" } ]
+                  exchanges:
+                    binance:
+                      websocket:
+                        strategy: slowest
+                        ssl-bundle: missing
+                        pool: [ { url: "https://user:%s@p:1" } ]
+                  external-service:
+                    enabled: true
+                    endpoints: [ "https://service.example.org" ]
+                    ssl-bundle: gone
+                """
+                        .formatted(CANARY, CANARY));
+        assertThat(output)
+                .contains("there is no strategy 'fastest'", "application.yml] - 5:17")
+                .contains("is 'guess', and there is no such check", "application.yml] - 6:31")
+                .contains("there is no strategy 'slowest'", "application.yml] - 11:19")
+                .contains("names the SSL bundle 'missing'", "application.yml] - 12:21")
+                .contains("names the SSL bundle 'gone'", "application.yml] - 17:17")
+                .doesNotContain(CANARY);
     }
 
     @ParameterizedTest

@@ -3,12 +3,16 @@ package io.egressproxy.settings;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyUrl;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -21,10 +25,11 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
+import org.springframework.boot.json.JsonParserFactory;
 
 /** The documentation's examples are settings that work. */
 class DocumentationTests {
-    private static final Pattern BLOCK = Pattern.compile("```(yaml|shell|java)\\n(.*?)```", Pattern.DOTALL);
+    private static final Pattern BLOCK = Pattern.compile("```(yaml|shell|java|json)\\n(.*?)```", Pattern.DOTALL);
     private static final Pattern EXPORT = Pattern.compile("(?m)^export (\\w+)=[\"']?(.*?)[\"']?$");
 
     private record Example(Path page, String language, String text) {}
@@ -78,6 +83,33 @@ class DocumentationTests {
                     assertThat(settings.exchanges()).isNotEmpty();
                     assertThat(settings).isNotEqualTo(Yaml.bind("proxy: {enabled: true}"));
                 }));
+    }
+
+    /** Reads the table of the page, and does with the JSON what it says. */
+    @Test
+    void theSettingsOfCcxtBecomeWhatTheTableSays() throws IOException {
+        Path page = Path.of("..", "docs", "migration.md");
+        String section = Files.readString(page).split("## From ccxt")[1].split("\n## ")[0];
+        Map<String, String> table = Pattern.compile("(?m)^\\| (`.*?) \\| `(\\w+)\\.url` \\|$")
+                .matcher(section)
+                .results()
+                .flatMap(row -> Pattern.compile("`(\\w+)`")
+                        .matcher(row.group(1))
+                        .results()
+                        .map(key -> Map.entry(key.group(1), row.group(2))))
+                .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue));
+        assertThat(table).hasSize(6);
+        List<Example> blocks = blocks(page).stream()
+                .filter(example -> section.contains(example.text()))
+                .toList();
+        Map<String, Object> ccxt =
+                JsonParserFactory.getJsonParser().parseMap(blocks.get(0).text());
+        ExchangeSettings binance = Yaml.bind(blocks.get(1).text()).exchanges().get(ExchangeId.of("binance"));
+        assertThat(ccxt).hasSize(2).allSatisfy((key, url) -> {
+            ProxyEntry entry = binance.entry(
+                    ConnectionType.valueOf(String.valueOf(table.get(key)).toUpperCase(Locale.ROOT)));
+            assertThat(entry.url()).isEqualTo(ProxyUrl.parse(String.valueOf(url)));
+        });
     }
 
     @Test

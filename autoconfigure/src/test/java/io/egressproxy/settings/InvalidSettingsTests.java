@@ -108,7 +108,7 @@ class InvalidSettingsTests {
                 new Rule("proxy: { enabled: perhaps }", "proxy.enabled", "must be true or false"),
                 new Rule("proxy: { direct-fallback: maybe }", "proxy.direct-fallback", "when_directed, always, never"),
                 new Rule("proxy: { no-proxy: [\"h:80\"] }", "proxy.no-proxy[0]", "without scheme, port or path"),
-                new Rule("proxy: { reload: { quiet-period: -1 } }", "proxy.reload.quiet-period", "not be negative"),
+                new Rule("proxy: { reload: { quiet-period: 0 } }", "proxy.reload.quiet-period", "longer than zero"),
                 new Rule(
                         "proxy: { exchanges: { default: { region: x } } }",
                         "proxy.exchanges.default",
