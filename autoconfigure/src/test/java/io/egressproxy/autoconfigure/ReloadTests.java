@@ -22,6 +22,7 @@ import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyReload;
 import io.egressproxy.autoconfigure.OperatedApplication.Answered;
 import io.egressproxy.settings.ProxySettingsCustomizer;
+import io.egressproxy.testkit.FaultyProxy;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
 import io.egressproxy.testkit.TargetServer;
@@ -35,6 +36,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Executors;
@@ -852,6 +854,31 @@ class ReloadTests {
                             service.findAll(postRequestedFor(urlEqualTo("/api/v1/proxy/feedback/batch"))
                                     .withRequestBody(containing("was reset"))))
                     .isNotEmpty());
+        }
+    }
+
+    @Test
+    @Tag("no-interruption")
+    void theOpenBreakerOfTheServiceBeforeKeepsNobodyFromTheNewOne() throws IOException {
+        String pool = pool(0);
+        try (OperatedApplication application = OperatedApplication.start(
+                directory,
+                pool
+                        + "  external-service: {enabled: true, endpoints: \"http://127.0.0.1:%d\", retry: {max-attempts: 1}, health-check: {enabled: false}}\n"
+                                .formatted(FaultyProxy.closedPort()))) {
+            await().atMost(PATIENCE).until(() -> {
+                assertThat(peerOfNewConnection(application)).isEqualTo(egress(0));
+                return application
+                        .get("proxies")
+                        .body()
+                        .at("/service/breaker")
+                        .toString()
+                        .toLowerCase(Locale.ROOT)
+                        .contains("\"open\"");
+            });
+            application.write(pool + withService().substring(withService().indexOf("  external-service")));
+            reload(application);
+            assertThat(peerOfNewConnection(application)).isEqualTo(egress(4));
         }
     }
 
