@@ -372,7 +372,7 @@ class SampleApplicationTests {
                                 .formatted(SOCKS5_PORT, HTTP_PORT, SECOND_SOCKS5_PORT, LEASED_SOCKS5_PORT));
         app.post().uri("/local-proxies/other/stop").exchange().expectStatus().isNotFound();
         app.get()
-                .uri("/")
+                .uri("/help")
                 .exchange()
                 .expectStatus()
                 .isOk()

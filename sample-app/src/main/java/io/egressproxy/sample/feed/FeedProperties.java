@@ -1,6 +1,7 @@
 package io.egressproxy.sample.feed;
 
 import java.net.URI;
+import java.time.Duration;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
@@ -11,9 +12,11 @@ import org.springframework.boot.context.properties.source.InvalidConfigurationPr
  * What is read.
  *
  * @param feeds one entry per exchange
+ * @param patience after which an answer, or the next message of a WebSocket, is given up; longer than opening a connection may take, since
+ *     whoever gives up first writes the message, and this one explains less
  */
 @ConfigurationProperties("sample")
-record FeedProperties(@DefaultValue List<Source> feeds) {
+record FeedProperties(@DefaultValue List<Source> feeds, @DefaultValue("60s") Duration patience) {
 
     FeedProperties {
         if (feeds.isEmpty()) {

@@ -34,9 +34,6 @@ final class FeedReaders implements SmartLifecycle {
     private static final Logger log = LoggerFactory.getLogger(FeedReaders.class);
 
     private static final Duration POLL_INTERVAL = Duration.ofSeconds(1);
-    // Longer than opening a connection may take: whoever gives up first writes the message, and this one explains less.
-    private static final Duration POLL_TIMEOUT = Duration.ofSeconds(60);
-    private static final Duration SILENCE_TIMEOUT = Duration.ofSeconds(60);
     private static final Duration RECONNECT_MIN = Duration.ofMillis(200);
     private static final Duration RECONNECT_MAX = Duration.ofSeconds(2);
     private static final double RECONNECT_JITTER = 0.5;
@@ -45,6 +42,7 @@ final class FeedReaders implements SmartLifecycle {
     private final WebClient webClient;
     private final WebSocketClient webSocketClient;
     private final TickReader tickReader;
+    private final Duration patience;
     private final List<Feed> feeds = new ArrayList<>();
     private final List<Flux<?>> readers = new ArrayList<>();
     private Disposable.@Nullable Composite running;
@@ -57,6 +55,7 @@ final class FeedReaders implements SmartLifecycle {
         this.webClient = webClient.build();
         this.webSocketClient = webSocketClient;
         this.tickReader = tickReader;
+        this.patience = properties.patience();
         for (FeedProperties.Source source : properties.feeds()) {
             if (source.restUrl() != null) {
                 readers.add(poll(add(source, ConnectionType.HTTP), source.restUrl()));
@@ -84,7 +83,7 @@ final class FeedReaders implements SmartLifecycle {
                 .uri(url)
                 .retrieve()
                 .bodyToMono(String.class)
-                .timeout(POLL_TIMEOUT)
+                .timeout(patience)
                 .doOnNext(answer -> feed.ticked(tickReader.read(answer)))
                 .doOnError(feed::failed)
                 // The next poll is the retry.
@@ -108,7 +107,7 @@ final class FeedReaders implements SmartLifecycle {
         Mono<Void> hello = subscribe == null ? Mono.empty() : session.send(Mono.just(session.textMessage(subscribe)));
         Mono<Void> ticks = session.receive()
                 // A connection can die without a word; a feed this quiet is taken for dead.
-                .timeout(SILENCE_TIMEOUT)
+                .timeout(patience)
                 .filter(message -> message.getType() == WebSocketMessage.Type.TEXT)
                 .doOnNext(message -> feed.ticked(tickReader.read(message.getPayloadAsText())))
                 .then();

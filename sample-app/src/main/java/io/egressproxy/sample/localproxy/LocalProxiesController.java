@@ -1,5 +1,6 @@
 package io.egressproxy.sample.localproxy;
 
+import io.egressproxy.sample.page.PagePart;
 import java.util.List;
 import java.util.function.Consumer;
 import org.springframework.context.annotation.Profile;
@@ -13,11 +14,11 @@ import org.springframework.web.server.ResponseStatusException;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
 
-/** Lets a user stop and start the local proxies and watch what the feeds do. */
+/** Lets a user stop, freeze and start the local proxies and watch what the feeds do. */
 @RestController
 @RequestMapping("/local-proxies")
 @Profile("!own")
-final class LocalProxiesController {
+final class LocalProxiesController implements PagePart {
 
     private final LocalProxies proxies;
 
@@ -25,14 +26,25 @@ final class LocalProxiesController {
         this.proxies = proxies;
     }
 
+    @Override
+    public String name() {
+        return "localProxies";
+    }
+
+    @Override
     @GetMapping
-    List<View> list() {
+    public List<View> view() {
         return proxies.all().stream().map(View::of).toList();
     }
 
     @PostMapping("/{name}/stop")
     Mono<View> stop(@PathVariable String name) {
         return change(name, LocalProxy::stop);
+    }
+
+    @PostMapping("/{name}/freeze")
+    Mono<View> freeze(@PathVariable String name) {
+        return change(name, LocalProxy::freeze);
     }
 
     @PostMapping("/{name}/start")
@@ -52,10 +64,10 @@ final class LocalProxiesController {
     }
 
     /** A proxy as the JSON answer shows it. */
-    record View(String name, String url, boolean running) {
+    record View(String name, String url, boolean running, boolean frozen) {
 
         static View of(LocalProxy proxy) {
-            return new View(proxy.name(), proxy.url(), proxy.isRunning());
+            return new View(proxy.name(), proxy.url(), proxy.isRunning(), proxy.isFrozen());
         }
     }
 }

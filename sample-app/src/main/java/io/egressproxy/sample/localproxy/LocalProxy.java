@@ -12,6 +12,7 @@ import io.netty.channel.group.DefaultChannelGroup;
 import io.netty.channel.socket.ServerSocketChannel;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.net.InetSocketAddress;
+import java.util.Objects;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -32,6 +33,7 @@ final class LocalProxy {
     private final BiConsumer<ChannelPipeline, Tunnels> handshake;
     private int port;
     private @Nullable ChannelGroup channels;
+    private volatile boolean frozen;
 
     private LocalProxy(
             String name,
@@ -81,14 +83,32 @@ final class LocalProxy {
         return channels != null;
     }
 
-    /** Listens. Does nothing if it does already. */
+    boolean isFrozen() {
+        return frozen;
+    }
+
+    /** Stays open to everybody and answers nobody, as a process that hangs. Does nothing if it is stopped. */
+    synchronized void freeze() {
+        if (channels != null) {
+            frozen = true;
+            channels.forEach(Gate::turn);
+            log.info("Local proxy {} is frozen", name);
+        }
+    }
+
+    /** Listens, and answers again if it was frozen. Does nothing if it does already. */
     synchronized void start() {
+        if (frozen) {
+            frozen = false;
+            Objects.requireNonNull(channels).forEach(Gate::turn);
+            log.info("Local proxy {} goes on", name);
+        }
         if (channels != null) {
             return;
         }
         // Stays closed once closed: a connection accepted in the very moment of the stop must not survive it.
         ChannelGroup group = new DefaultChannelGroup(name, GlobalEventExecutor.INSTANCE, true);
-        Tunnels tunnels = new Tunnels(name, loops, outgoingPorts, group);
+        Tunnels tunnels = new Tunnels(this, loops, outgoingPorts, group);
         EventLoopGroup eventLoops = loops.onServer(false);
         ChannelFuture bound = new ServerBootstrap()
                 .group(eventLoops)
@@ -99,6 +119,7 @@ final class LocalProxy {
                     @Override
                     protected void initChannel(Channel client) {
                         group.add(client);
+                        client.pipeline().addFirst(new Gate(LocalProxy.this));
                         handshake.accept(client.pipeline(), tunnels);
                     }
                 })
@@ -129,6 +150,7 @@ final class LocalProxy {
         // The group closes its server channels first.
         channels.close().awaitUninterruptibly();
         channels = null;
+        frozen = false;
         log.info("Local proxy {} stopped, all its connections are closed", name);
     }
 }

@@ -17,12 +17,12 @@ final class Tunnels {
 
     private static final int CONNECT_TIMEOUT_MILLIS = 5_000;
 
-    private final String proxy;
+    private final LocalProxy proxy;
     private final LoopResources loops;
     private final OutgoingPorts outgoingPorts;
     private final ChannelGroup channels;
 
-    Tunnels(String proxy, LoopResources loops, OutgoingPorts outgoingPorts, ChannelGroup channels) {
+    Tunnels(LocalProxy proxy, LoopResources loops, OutgoingPorts outgoingPorts, ChannelGroup channels) {
         this.proxy = proxy;
         this.loops = loops;
         this.outgoingPorts = outgoingPorts;
@@ -49,12 +49,13 @@ final class Tunnels {
                     @Override
                     protected void initChannel(Channel target) {
                         channels.add(target);
+                        target.pipeline().addFirst(new Gate(proxy));
                     }
                 })
                 .connect(address)
                 .addListener((ChannelFuture connected) -> {
                     if (connected.isSuccess()) {
-                        outgoingPorts.opened(proxy, connected.channel());
+                        outgoingPorts.opened(proxy.name(), connected.channel());
                     }
                 });
     }

@@ -56,6 +56,7 @@ final class LocalProxyService implements InitializingBean, DisposableBean {
     private final Map<String, LongAdder> given = new ConcurrentHashMap<>();
     private final Map<String, LongAdder> reports = new ConcurrentHashMap<>();
     private int port;
+    private volatile boolean hanging;
     private @Nullable DisposableServer server;
     private @Nullable ChannelGroup connections;
 
@@ -69,15 +70,23 @@ final class LocalProxyService implements InitializingBean, DisposableBean {
      * The service at one moment.
      *
      * @param url where it is
-     * @param running whether it answers
+     * @param running whether it listens
+     * @param hanging whether it answers nobody
      * @param requests how often it was asked for a proxy
      * @param given how often it gave each proxy
      * @param reports how often it was told of each outcome
      */
-    record View(String url, boolean running, long requests, Map<String, Long> given, Map<String, Long> reports) {}
+    record View(
+            String url,
+            boolean running,
+            boolean hanging,
+            long requests,
+            Map<String, Long> given,
+            Map<String, Long> reports) {}
 
     synchronized View view() {
-        return new View("http://127.0.0.1:" + port, server != null, requests.sum(), sums(given), sums(reports));
+        return new View(
+                "http://127.0.0.1:" + port, server != null, hanging, requests.sum(), sums(given), sums(reports));
     }
 
     private static Map<String, Long> sums(Map<String, LongAdder> counts) {
@@ -86,8 +95,17 @@ final class LocalProxyService implements InitializingBean, DisposableBean {
         return sums;
     }
 
-    /** Listens. Does nothing if it does already. */
+    /** Takes requests and answers none, its health check included. Does nothing if it is stopped. */
+    synchronized void hang() {
+        if (server != null) {
+            hanging = true;
+            log.info("Local proxy service hangs");
+        }
+    }
+
+    /** Listens, and answers again if it hung. Does nothing if it does already. */
     synchronized void start() {
+        hanging = false;
         if (server != null) {
             return;
         }
@@ -122,10 +140,14 @@ final class LocalProxyService implements InitializingBean, DisposableBean {
         connections.close().awaitUninterruptibly();
         server = null;
         connections = null;
+        hanging = false;
         log.info("Local proxy service stopped");
     }
 
     private Publisher<Void> answer(HttpServerRequest request, HttpServerResponse response) {
+        if (hanging) {
+            return Mono.never(); // until one of the two ends closes the connection
+        }
         String path = "/" + request.path();
         if (path.equals("/health")) {
             return response.send();

@@ -1,5 +1,6 @@
 package io.egressproxy.sample.proxyservice;
 
+import io.egressproxy.sample.page.PagePart;
 import org.springframework.context.annotation.Profile;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PostMapping;
@@ -8,11 +9,11 @@ import org.springframework.web.bind.annotation.RestController;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
 
-/** Lets a user stop and start the local proxy service and watch what the feeds do. */
+/** Lets a user stop, hang and start the local proxy service and watch what the feeds do. */
 @RestController
 @RequestMapping("/local-proxy-service")
 @Profile("!own")
-final class LocalProxyServiceController {
+final class LocalProxyServiceController implements PagePart {
 
     private final LocalProxyService service;
 
@@ -20,14 +21,25 @@ final class LocalProxyServiceController {
         this.service = service;
     }
 
+    @Override
+    public String name() {
+        return "localProxyService";
+    }
+
+    @Override
     @GetMapping
-    LocalProxyService.View view() {
+    public LocalProxyService.View view() {
         return service.view();
     }
 
     @PostMapping("/stop")
     Mono<LocalProxyService.View> stop() {
         return change(service::stop);
+    }
+
+    @PostMapping("/hang")
+    Mono<LocalProxyService.View> hang() {
+        return change(service::hang);
     }
 
     @PostMapping("/start")

@@ -129,6 +129,41 @@ class LocalProxyTests {
         assertThat(seenFrom).containsExactly("proxy \"" + proxy(kind).name() + "\"");
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void frozenItAnswersNobodyOldOrNewAndGoesOnWhereItWas(Kind kind) {
+        Connection old = client(kind, "only-the-proxy-knows.test", echo.port()).connectNow(LIMIT);
+        ConcurrentLinkedQueue<String> answers = new ConcurrentLinkedQueue<>();
+        old.inbound().receive().asString().subscribe(answers::add);
+        old.outbound().sendString(Mono.just("before ")).then().block(LIMIT);
+        await().atMost(LIMIT).until(() -> String.join("", answers).equals("before "));
+
+        proxy(kind).freeze();
+        old.outbound().sendString(Mono.just("meanwhile")).then().block(LIMIT);
+        CompletableFuture<String> late =
+                CompletableFuture.supplyAsync(() -> roundTrip(client(kind, "only-the-proxy-knows.test", echo.port())));
+
+        assertThat(late).as("for as long as anybody looks").failsWithin(Duration.ofMillis(500));
+        assertThat(String.join("", answers)).isEqualTo("before ");
+
+        proxy(kind).start();
+
+        assertThat(late).succeedsWithin(LIMIT).isEqualTo("hello");
+        await().atMost(LIMIT).until(() -> String.join("", answers).equals("before meanwhile"));
+        old.disposeNow();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void oneThatIsKilledWhileItIsFrozenIsNotFrozenAfterwards(Kind kind) {
+        proxy(kind).freeze();
+        proxy(kind).stop();
+        assertThat(proxy(kind).isFrozen()).isFalse();
+        proxy(kind).start();
+        assertThat(roundTrip(client(kind, "only-the-proxy-knows.test", echo.port())))
+                .isEqualTo("hello");
+    }
+
     @Test
     void tellsADirectConnectionFromOneThroughAProxy() {
         String answer = roundTrip(TcpClient.newConnection().host("127.0.0.1").port(echo.port()));

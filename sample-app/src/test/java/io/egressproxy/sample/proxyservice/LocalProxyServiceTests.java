@@ -1,6 +1,7 @@
 package io.egressproxy.sample.proxyservice;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.entry;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -83,6 +84,21 @@ class LocalProxyServiceTests {
                                 .formatted(report.formatted("true"), report.formatted("false"))))
                 .isEqualTo("200 {}");
         assertThat(service.view().reports()).containsOnly(entry("first succeeded", 2L), entry("first failed", 1L));
+    }
+
+    @Test
+    void hangingItAnswersNothingUntilItIsStartedAgain() {
+        service.hang();
+        assertThat(service.view().hanging()).isTrue();
+        assertThatThrownBy(() -> HttpClient.newConnection()
+                        .get()
+                        .uri(service.view().url() + "/health")
+                        .response()
+                        .block(Duration.ofMillis(500)))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("Timeout");
+        service.start();
+        assertThat(ask("kraken", "{}")).startsWith("200 ");
     }
 
     @Test
