@@ -9,9 +9,15 @@ import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.ProxySettingsCustomizer;
 import io.egressproxy.settings.SettingsFiles;
 import io.egressproxy.settings.SettingsProblem;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.context.config.ConfigDataEnvironmentPostProcessor;
+import org.springframework.boot.context.config.ConfigDataEnvironmentUpdateListener;
+import org.springframework.boot.context.config.ConfigDataLocation;
+import org.springframework.boot.context.config.ConfigDataResource;
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.core.env.PropertySource;
 import org.springframework.core.env.StandardEnvironment;
@@ -36,6 +42,11 @@ final class ProxySettingsSource {
     /** What the files are like now that were read last; a new one for each other state of theirs. */
     Object fingerprint() {
         return files.fingerprint();
+    }
+
+    /** Whether there is any file outside of archives, so that something can change. */
+    boolean hasFiles() {
+        return !files.isEmpty();
     }
 
     /** Whether the settings come from here, and so can be read again. */
@@ -63,20 +74,28 @@ final class ProxySettingsSource {
         try {
             now = withFilesReadAgain();
         } catch (RuntimeException unreadable) { // its message may quote a file
-            files = files.and(SettingsFiles.missedBy(unreadable)); // so that its coming is noticed
-            String broken = files.describeBroken();
-            String yaml = broken != null ? broken : BrokenYaml.describe(unreadable);
-            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
-                    "proxy",
-                    yaml != null
-                            ? "cannot be read again: " + yaml
-                            : "cannot be read again, since a configuration file is broken or missing ("
-                                    + unreadable.getClass().getSimpleName() + ")",
-                    null)));
+            SettingsFiles missed = SettingsFiles.missedBy(unreadable);
+            throw new InvalidProxySettingsException(
+                    List.of(new SettingsProblem("proxy", "cannot be read again: " + why(unreadable, missed), null)));
         }
         files = files.and(SettingsFiles.of(now)); // one that is empty for a moment is watched all the same
         lastRead = now;
         return read(now);
+    }
+
+    private String why(RuntimeException unreadable, SettingsFiles missed) {
+        if (!missed.isEmpty()) {
+            files = files.and(missed); // so that its coming is noticed
+            return "there is no " + missed;
+        }
+        String broken = files.describeBroken();
+        String yaml = broken == null ? BrokenYaml.describe(unreadable) : null;
+        return broken != null
+                ? broken
+                : yaml != null
+                        ? yaml + ", in a file that is newly imported"
+                        : "a configuration file is broken or missing ("
+                                + unreadable.getClass().getSimpleName() + ")";
     }
 
     /** Problems with the file and line that they are about, if they come from here; of the settings that were read last. */
@@ -121,30 +140,46 @@ final class ProxySettingsSource {
                 .forEach(fresh.getPropertySources()::addLast);
         // whoever asks for it may have another class loader
         ResourceLoader resources = new DefaultResourceLoader(ProxySettingsSource.class.getClassLoader());
-        ConfigDataEnvironmentPostProcessor.applyTo(fresh, resources, null, environment.getActiveProfiles());
-        return inTheSameOrder(fresh);
+        List<PropertySource<?>> read = new ArrayList<>();
+        ConfigDataEnvironmentPostProcessor.applyTo(
+                fresh,
+                resources,
+                null,
+                List.of(environment.getActiveProfiles()),
+                new ConfigDataEnvironmentUpdateListener() {
+                    @Override
+                    public void onPropertySourceAdded(
+                            PropertySource<?> source, ConfigDataLocation location, ConfigDataResource resource) {
+                        read.add(source);
+                    }
+                });
+        return inTheSamePlace(fresh, read);
     }
 
-    /** The files take the place that those of before have: above some sources and below others. */
-    private ConfigurableEnvironment inTheSameOrder(StandardEnvironment fresh) {
-        List<PropertySource<?>> files = fresh.getPropertySources().stream()
-                .filter(ProxySettingsSource::isFile)
+    /**
+     * What was read again takes the place that it had before, above some sources and below others, in the order that Spring Boot gives it: imports
+     * need not be files, and stand between them.
+     */
+    private ConfigurableEnvironment inTheSamePlace(StandardEnvironment fresh, List<PropertySource<?>> read) {
+        Set<String> names = read.stream().map(PropertySource::getName).collect(Collectors.toSet());
+        List<PropertySource<?>> ordered = fresh.getPropertySources().stream()
+                .filter(source -> names.contains(source.getName()))
                 .toList();
-        files.forEach(file -> fresh.getPropertySources().remove(file.getName()));
+        names.forEach(name -> fresh.getPropertySources().remove(name));
         String above = null;
         for (PropertySource<?> source : environment.getPropertySources()) {
-            if (isFile(source)) {
+            if (isFile(source) || names.contains(source.getName())) {
                 break;
             }
             above = fresh.getPropertySources().contains(source.getName()) ? source.getName() : above;
         }
-        for (PropertySource<?> file : files) {
+        for (PropertySource<?> source : ordered) {
             if (above == null) {
-                fresh.getPropertySources().addFirst(file);
+                fresh.getPropertySources().addFirst(source);
             } else {
-                fresh.getPropertySources().addAfter(above, file);
+                fresh.getPropertySources().addAfter(above, source);
             }
-            above = file.getName();
+            above = source.getName();
         }
         return fresh;
     }

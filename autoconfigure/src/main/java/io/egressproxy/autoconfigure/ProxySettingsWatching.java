@@ -35,6 +35,10 @@ final class ProxySettingsWatching implements SmartInitializingSingleton, Disposa
                     "proxy.reload.watch has no effect: the settings are made by a ProxySettings bean of the application");
             return;
         }
+        if (!source.hasFiles()) {
+            log.warn("proxy.reload.watch has no effect: no configuration comes from a file that could change");
+            return;
+        }
         watch = new SettingsWatch(
                 source::fingerprint,
                 reload,

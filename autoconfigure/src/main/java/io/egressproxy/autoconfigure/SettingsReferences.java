@@ -15,9 +15,9 @@ import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.SettingsProblem;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
-import java.util.stream.Stream;
+import java.util.TreeMap;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.BeanFactoryUtils;
@@ -92,7 +92,7 @@ final class SettingsReferences implements SettingsReload.Part {
         if (!builtInChecks.contains(method) && !own.contains(method)) {
             problems.add(new SettingsProblem(
                     property,
-                    "is '" + method
+                    "is '" + SettingsProblem.shown(method)
                             + "', and there is no such check: use handshake, tcp, http, ping, or the name of a"
                             + " HealthCheck bean",
                     null));
@@ -100,16 +100,26 @@ final class SettingsReferences implements SettingsReload.Part {
     }
 
     private void bundles(String path, ProxyEntry entry, List<SettingsProblem> problems) {
+        Map<String, String> properties = new TreeMap<>(); // of the first that names it, by the bundle
+        List<PoolMember> pool = entry.pool() == null ? List.of() : entry.pool();
+        for (int i = 0; i < pool.size(); i++) {
+            bundle(pool.get(i), path + ".pool[" + i + "]", path, entry, properties);
+        }
         PoolMember single = entry.single();
-        List<PoolMember> members = entry.pool() == null ? List.of() : entry.pool();
-        Set<String> names = new TreeSet<>();
-        Stream.concat(members.stream(), Stream.ofNullable(single)).forEach(member -> {
-            String name = member.sslBundle() != null ? member.sslBundle() : entry.sslBundle();
-            if (member.url().scheme() == ProxyUrl.Scheme.HTTPS || name != null) {
-                names.add(name == null ? JVM_TRUST : name); // also the JVM's trust: built here, not on an event loop
-            }
-        });
-        names.forEach(name -> bundle(path + ".ssl-bundle", name, problems));
+        if (single != null) {
+            bundle(single, path, path, entry, properties);
+        }
+        properties.forEach((name, property) -> bundle(property + ".ssl-bundle", name, problems));
+    }
+
+    private static void bundle(
+            PoolMember member, String ownPath, String path, ProxyEntry entry, Map<String, String> properties) {
+        String own = member.sslBundle();
+        String name = own != null ? own : entry.sslBundle();
+        if (member.url().scheme() == ProxyUrl.Scheme.HTTPS || name != null) {
+            // also the JVM's trust: built here, not on an event loop
+            properties.putIfAbsent(name == null ? JVM_TRUST : name, own != null ? ownPath : path);
+        }
     }
 
     private void bundle(String property, String name, List<SettingsProblem> problems) {
@@ -118,7 +128,8 @@ final class SettingsReferences implements SettingsReload.Part {
         } catch (SSLException | RuntimeException unusable) {
             problems.add(new SettingsProblem(
                     property,
-                    "names the SSL bundle '" + name + "', which does not exist or cannot be used; define it under"
+                    "names the SSL bundle '" + SettingsProblem.shown(name)
+                            + "', which does not exist or cannot be used; define it under"
                             + " spring.ssl.bundle (a new bundle needs a restart)",
                     null));
         }

@@ -7,6 +7,7 @@ import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.routing.ProxyRouter;
+import java.io.IOException;
 import java.util.Collection;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import reactor.core.publisher.Mono;
+import reactor.netty.Connection;
 import reactor.netty.http.HttpProtocol;
 import reactor.netty.http.client.HttpClient;
 import reactor.netty.http.client.HttpClientConfig;
@@ -22,6 +24,7 @@ import reactor.netty.resources.LoopResources;
 
 /** Puts routes into Reactor Netty clients. Thread-safe; close it with the context. */
 public final class ClientRoutes implements AutoCloseable {
+    private static final int MOST_CLOSED_IN_A_ROW = 20;
     private static final Logger log = LoggerFactory.getLogger(ClientRoutes.class);
     private static final int MAX_KEPT_ROUTES = 4_096;
     private static final String NO_HTTP3 = "HTTP/3 cannot be used here: no proxy carries it, and it would connect"
@@ -90,7 +93,24 @@ public final class ClientRoutes implements AutoCloseable {
         return client.noProxy()
                 .resolver(hops)
                 .doOnChannelInit(route(key))
+                .mapConnect(connecting -> orAnother(connecting, MOST_CLOSED_IN_A_ROW))
                 .doOnConnect(ClientRoutes::refuseHttp3); // it may be asked for later on
+    }
+
+    private static <C extends Connection> Mono<C> orAnother(Mono<C> connecting, int left) {
+        return left == 0
+                ? connecting
+                : connecting.onErrorResume(
+                        ClientRoutes::foundClosedOnesOnly, closed -> orAnother(connecting, left - 1));
+    }
+
+    /**
+     * Whether the connection pool was handed two idle connections in a row that were just being closed, as many are when a proxy is left out or the
+     * settings change. Nothing was sent then, and there are others, or a new one can be opened.
+     */
+    private static boolean foundClosedOnesOnly(Throwable failure) {
+        return failure.getClass() == IOException.class
+                && String.valueOf(failure.getMessage()).startsWith("Error while acquiring from");
     }
 
     private static void refuseHttp3(HttpClientConfig client) {

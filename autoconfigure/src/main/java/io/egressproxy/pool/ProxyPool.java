@@ -11,6 +11,7 @@ import io.egressproxy.settings.HealthCheckSettings;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
+import io.egressproxy.settings.SettingsProblem;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
@@ -305,8 +306,9 @@ public final class ProxyPool {
      */
     public static void verifyStrategy(String name, Predicate<String> own) {
         if (Selection.builtIn(name) == null && !own.test(name)) {
-            throw new IllegalArgumentException("there is no strategy '" + name + "': use round_robin,"
-                    + " random, least_connections, or the name of a ProxySelectionStrategy bean");
+            throw new IllegalArgumentException(
+                    "there is no strategy '" + SettingsProblem.shown(name) + "': use round_robin,"
+                            + " random, least_connections, or the name of a ProxySelectionStrategy bean");
         }
     }
 

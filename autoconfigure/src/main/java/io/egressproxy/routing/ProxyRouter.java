@@ -11,8 +11,11 @@ import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.pool.ProxyPool;
 import io.egressproxy.service.ProxyAnswers;
+import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.SettingsProblem;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -107,13 +110,22 @@ public final class ProxyRouter {
      * @param service the answers of the service that they name, or null
      * @return what puts them in force: as a whole for each decision, and in a way that cannot fail. Pools that stay keep what is known of
      *     their proxies
-     * @throws io.egressproxy.settings.InvalidProxySettingsException if they cannot be put in force
+     * @throws InvalidProxySettingsException if they cannot be put in force
      */
     public Runnable prepare(ProxySettings settings, @Nullable ProxyAnswers service) {
         Decisions before = current;
-        RouteTable next = new RouteTable(settings, strategies, before.table());
+        List<SettingsProblem> problems = new ArrayList<>(before.table().emptiedBy(settings));
+        RouteTable next;
+        try {
+            next = new RouteTable(settings, strategies, before.table());
+        } catch (IllegalArgumentException unknownStrategy) {
+            throw problems.isEmpty() ? unknownStrategy : new InvalidProxySettingsException(problems);
+        }
         Decisions decisions = decisions(next, service);
-        next.verifyNothingIsForgotten(before.table(), before::asksFor, decisions::asksFor);
+        problems.addAll(next.forgotten(before.table(), before::asksFor, decisions::asksFor));
+        if (!problems.isEmpty()) {
+            throw new InvalidProxySettingsException(problems);
+        }
         return () -> {
             Collection<ProxyPool> known = before.table().pools();
             List<ProxyPool> added =

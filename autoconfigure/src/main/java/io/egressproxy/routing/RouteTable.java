@@ -13,7 +13,6 @@ import io.egressproxy.ProxyTarget;
 import io.egressproxy.pool.ProxyPool;
 import io.egressproxy.settings.ExchangeSettings;
 import io.egressproxy.settings.HostPattern;
-import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.ProxySettings;
@@ -43,6 +42,9 @@ final class RouteTable {
     private static final String REFUSED =
             "require-proxy is true for it, and it would connect directly (%s); configure a proxy for it,"
                     + " or remove require-proxy";
+
+    /** As nobody would write into the settings. */
+    private static final String ANY_NAME = "any-name.invalid";
 
     private record Claim(HostPattern pattern, ExchangeId exchange) {}
 
@@ -97,7 +99,6 @@ final class RouteTable {
      * A table that takes over the pools of another one. They go by the new settings once {@link #reconfigurePools} is called.
      *
      * @param before the other one, or null
-     * @throws InvalidProxySettingsException if a pool would be left empty
      * @throws IllegalArgumentException if a pool names a strategy that does not exist
      */
     RouteTable(
@@ -106,9 +107,6 @@ final class RouteTable {
             @Nullable RouteTable before) {
         this.settings = settings;
         this.strategies = strategies;
-        if (before != null) {
-            before.verifyNoneIsEmptied(settings);
-        }
         for (ConnectionType type : ConnectionType.values()) {
             ProxyEntry entry = settings.defaults().entry(type);
             if (entry != null && entry.usesPool()) {
@@ -226,51 +224,114 @@ final class RouteTable {
         return null;
     }
 
-    /** Whoever empties a list by mistake would lose a pool that serves; to remove it the whole entry has to go. */
-    private void verifyNoneIsEmptied(ProxySettings next) {
-        List<SettingsProblem> problems = new ArrayList<>();
-        for (ConnectionType type : ConnectionType.values()) {
-            if (defaultPools.containsKey(type) && isEmptied(next.defaults().entry(type))) {
-                problems.add(emptied("proxy.default." + type.id()));
-            }
-            exchanges.forEach((id, routes) -> {
-                ExchangeSettings exchange = next.exchanges().get(id);
-                if (routes.ownPool(type) != null && exchange != null && isEmptied(exchange.entry(type))) {
-                    problems.add(emptied("proxy.exchanges." + id + "." + type.id()));
-                }
-            });
-        }
-        if (!problems.isEmpty()) {
-            throw new InvalidProxySettingsException(problems);
-        }
-    }
-
     /**
-     * Refuses settings by which something that has a proxy would connect directly without a word about itself: a file that is cut off, empty or
-     * missing must not open a way round the proxies.
+     * What is more likely a mistake than meant: a file that is cut off, empty or missing must not open a way round the proxies.
      *
      * @param before the routes in force
      * @param askedBefore whether a proxy service is asked for an exchange, before
      * @param asked the same now
+     * @return what has a proxy and would connect directly without a word about itself
      */
-    void verifyNothingIsForgotten(RouteTable before, Predicate<ExchangeId> askedBefore, Predicate<ExchangeId> asked) {
+    List<SettingsProblem> forgotten(RouteTable before, Predicate<ExchangeId> askedBefore, Predicate<ExchangeId> asked) {
         List<SettingsProblem> problems = new ArrayList<>();
         for (ConnectionType type : ConnectionType.values()) {
-            if (before.isKeptFromDirect(ExchangeId.DEFAULT, type, askedBefore)
-                    && connectsDirectly(ExchangeId.DEFAULT, type, asked)) {
-                problems.add(forgotten("proxy.default." + type.id()));
+            verifyDefault(before, type, problems);
+            Stream.concat(before.exchanges.keySet().stream(), exchanges.keySet().stream())
+                    .distinct()
+                    .filter(id -> isForgotten(before, id, type, askedBefore, asked))
+                    .forEach(id -> problems.add(forgotten(ProxySettings.property(id, type))));
+        }
+        verifyNoProxy(before, askedBefore, problems);
+        return problems;
+    }
+
+    /** Whoever empties a list by mistake would lose a pool that serves; to remove it the whole entry has to go. */
+    List<SettingsProblem> emptiedBy(ProxySettings next) {
+        List<SettingsProblem> problems = new ArrayList<>();
+        for (ConnectionType type : ConnectionType.values()) {
+            if (defaultPools.containsKey(type) && isEmptied(next.defaults().entry(type))) {
+                problems.add(emptied(ProxySettings.property(ExchangeId.DEFAULT, type)));
             }
-            before.exchanges.keySet().stream()
-                    .filter(id -> before.isKeptFromDirect(id, type, askedBefore))
-                    .filter(id -> connectsDirectly(id, type, asked)
-                            || before.claims.stream()
-                                    .filter(claim -> claim.exchange().equals(id))
-                                    .anyMatch(claim -> connectsDirectly(claimant(claim), type, asked)))
-                    .forEach(id -> problems.add(forgotten("proxy.exchanges." + id + "." + type.id())));
+            exchanges.forEach((id, routes) -> {
+                ExchangeSettings exchange = next.exchanges().get(id);
+                if (routes.ownPool(type) != null && exchange != null && isEmptied(exchange.entry(type))) {
+                    problems.add(emptied(ProxySettings.property(id, type)));
+                }
+            });
         }
-        if (!problems.isEmpty()) {
-            throw new InvalidProxySettingsException(problems);
+        return problems;
+    }
+
+    /** The default serves exchanges whose names nobody can know here, each inside the share that asks the service or outside. */
+    private void verifyDefault(RouteTable before, ConnectionType type, List<SettingsProblem> problems) {
+        int percent = percentThatAsks(settings);
+        if (percent == 100 || !connectsDirectly(ExchangeId.DEFAULT, type, id -> false)) {
+            return;
         }
+        if (before.isKeptFromDirect(ExchangeId.DEFAULT, type, id -> false)) {
+            problems.add(forgotten(ProxySettings.property(ExchangeId.DEFAULT, type)));
+        } else if (percent < percentThatAsks(before.settings)) {
+            problems.add(new SettingsProblem(
+                    "proxy.external-service.rollout-percent",
+                    "is lowered, or the service switched off, and exchanges that have asked it would connect directly; give"
+                            + " proxy.default." + type.id() + " a proxy, or say direct: true there if that is meant",
+                    null));
+        }
+    }
+
+    private static int percentThatAsks(ProxySettings settings) {
+        return settings.externalService().enabled() ? settings.externalService().rolloutPercent() : 0;
+    }
+
+    private boolean isForgotten(
+            RouteTable before,
+            ExchangeId id,
+            ConnectionType type,
+            Predicate<ExchangeId> askedBefore,
+            Predicate<ExchangeId> asked) {
+        boolean renamed = !exchanges.containsKey(id) && before.hasClaims(id); // then its hosts are what matters
+        if (!renamed && before.isKeptFromDirect(id, type, askedBefore) && connectsDirectly(id, type, asked)) {
+            return true;
+        }
+        boolean losesHosts = before.isKeptFromDirect(id, type, askedBefore)
+                && before.claims.stream()
+                        .filter(claim -> claim.exchange().equals(id))
+                        .anyMatch(claim -> connectsDirectly(claimant(claim), type, asked));
+        boolean takesHosts = connectsDirectly(id, type, asked)
+                && claims.stream()
+                        .filter(claim -> claim.exchange().equals(id))
+                        .anyMatch(claim -> before.isKeptFromDirect(before.claimant(claim), type, askedBefore));
+        return losesHosts || takesHosts;
+    }
+
+    private boolean hasClaims(ExchangeId id) {
+        return claims.stream().anyMatch(claim -> claim.exchange().equals(id));
+    }
+
+    /** A pattern that was cut short can match far more than before. */
+    private void verifyNoProxy(RouteTable before, Predicate<ExchangeId> askedBefore, List<SettingsProblem> problems) {
+        List<HostPattern> added = settings.noProxy().stream()
+                .filter(pattern -> !before.settings.noProxy().contains(pattern))
+                .toList();
+        Stream<String> everybody =
+                Stream.of(ANY_NAME).filter(host -> before.isKeptOf(ExchangeId.UNMATCHED, askedBefore));
+        Stream<String> claimed = before.claims.stream()
+                .filter(claim -> before.isKeptOf(claim.exchange(), askedBefore))
+                .map(claim -> anyHostOf(claim.pattern()));
+        Stream.concat(everybody, claimed)
+                .filter(host -> added.stream().anyMatch(pattern -> pattern.matches(host)))
+                .filter(host -> before.settings.noProxy().stream().noneMatch(pattern -> pattern.matches(host)))
+                .findFirst()
+                .ifPresent(host -> problems.add(new SettingsProblem(
+                        "proxy.no-proxy",
+                        "would have hosts connect directly that go through a proxy now, such as "
+                                + new ProxyTarget(ExchangeId.UNMATCHED, ConnectionType.HTTP, host, 443).shownHost()
+                                + "; say direct: true for their exchange if that is meant, or restart the application",
+                        null)));
+    }
+
+    private boolean isKeptOf(ExchangeId id, Predicate<ExchangeId> asked) {
+        return Stream.of(ConnectionType.values()).anyMatch(type -> isKeptFromDirect(id, type, asked));
     }
 
     /** Whose the hosts of a pattern are now. */
@@ -283,17 +344,18 @@ final class RouteTable {
                 .orElse(ExchangeId.UNMATCHED);
     }
 
-    /** A host that a pattern matches, unless it is a range of addresses. */
     private static String anyHostOf(HostPattern pattern) {
         String text = pattern.toString().replace('*', 'x');
-        return text.startsWith(".") ? "x" + text : text;
+        int slash = text.indexOf('/'); // of a range of addresses, whose first one it is
+        return text.startsWith(".") ? "x" + text : slash < 0 ? text : text.substring(0, slash);
     }
 
     /** Whether it has a proxy, or is refused rather than connected directly. */
     private boolean isKeptFromDirect(ExchangeId id, ConnectionType type, Predicate<ExchangeId> asked) {
-        return !(route(ProxyTarget.of(id, type)) instanceof Route.Fixed fixed
-                && fixed.decision() instanceof Direct
-                && !asked.test(id));
+        Route route = route(ProxyTarget.of(id, type));
+        boolean exempt = route instanceof Route.Exempt given && given.decision() instanceof Direct;
+        boolean direct = route instanceof Route.Fixed fixed && fixed.decision() instanceof Direct && !asked.test(id);
+        return !exempt && !direct;
     }
 
     /** Whether it connects directly, and its own entry does not say that it is to. */

@@ -107,7 +107,10 @@ public final class SettingsReload implements ProxyReload {
                     "proxy", "could not be read: " + unexpected.getClass().getName(), null)));
             return false;
         }
-        changes.forEach(SettingsReload::apply);
+        if (!changes.stream().map(SettingsReload::apply).reduce(true, Boolean::logicalAnd)) {
+            reject(List.of(new SettingsProblem("proxy", "is in force in parts only; see the log, and restart", null)));
+            return false;
+        }
         state = new State(false, clock.instant(), List.of(), needRestart);
         if (!needRestart.isEmpty()) {
             log.warn("These take effect with the next start only: {}", String.join(", ", needRestart));
@@ -136,11 +139,13 @@ public final class SettingsReload implements ProxyReload {
     }
 
     /** What one part cannot do must not keep the others from what has been decided. */
-    private static void apply(Change change) {
+    private static boolean apply(Change change) {
         try {
             change.apply();
+            return true;
         } catch (RuntimeException unexpected) {
             log.error("A part of the changed proxy settings is not in force", unexpected);
+            return false;
         }
     }
 

@@ -51,6 +51,18 @@ public record ProxySettings(
     }
 
     /**
+     * Where an entry stands.
+     *
+     * @param id the exchange, or {@link ExchangeId#DEFAULT}
+     * @param type the connection type
+     * @return for example {@code proxy.exchanges.binance.http}
+     */
+    public static String property(ExchangeId id, ConnectionType type) {
+        String owner = id.equals(ExchangeId.DEFAULT) ? "default" : "exchanges." + SettingsValidator.key(id);
+        return "proxy." + owner + "." + type.id();
+    }
+
+    /**
      * All entries that say something.
      *
      * @return by the property that they stand under, for example {@code proxy.exchanges.binance.http}
@@ -58,9 +70,8 @@ public record ProxySettings(
     public Map<String, ProxyEntry> entries() {
         Map<String, ProxyEntry> entries = new LinkedHashMap<>();
         for (ConnectionType type : ConnectionType.values()) {
-            put(entries, "proxy.default." + type.id(), defaults.entry(type));
-            exchanges.forEach(
-                    (id, exchange) -> put(entries, "proxy.exchanges." + id + "." + type.id(), exchange.entry(type)));
+            put(entries, property(ExchangeId.DEFAULT, type), defaults.entry(type));
+            exchanges.forEach((id, exchange) -> put(entries, property(id, type), exchange.entry(type)));
         }
         return entries;
     }

@@ -148,6 +148,7 @@ public final class ProxySettingsBinder {
     private Binder binder(List<ConfigurationPropertySource> sources) {
         GenericConversionService conversions = new GenericConversionService();
         conversions.addConverter(String.class, ProxyUrl.class, text -> text.isBlank() ? null : ProxyUrl.parse(text));
+        conversions.addConverter(Number.class, ProxyUrl.class, number -> ProxyUrl.parse(number.toString()));
         conversions.addConverter(String.class, HostPattern.class, HostPattern::of);
         return new Binder(
                 sources,

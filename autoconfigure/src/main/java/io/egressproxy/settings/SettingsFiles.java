@@ -3,6 +3,7 @@ package io.egressproxy.settings;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.LinkedHashMap;
@@ -11,6 +12,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -28,10 +31,15 @@ import org.springframework.core.env.EnumerablePropertySource;
 import org.springframework.core.env.PropertySource;
 import org.springframework.core.io.FileSystemResource;
 import org.springframework.core.io.Resource;
+import org.springframework.util.StringUtils;
 
 /** The files that an environment was read from, imports and config trees included, and whether they have changed since. */
 public final class SettingsFiles {
     private static final List<String> YAML = List.of(".yml", ".yaml");
+    private static final String IMPORT = "spring.config.import";
+
+    /** Of a single file; a location that ends with a slash is a directory. */
+    private static final Pattern FILE = Pattern.compile("(?:optional:)?(?:file:)?([^:\\[]*[^:\\[/])(?:\\[.*])?");
 
     private final Set<Path> files;
 
@@ -51,11 +59,34 @@ public final class SettingsFiles {
             if (source instanceof EnumerablePropertySource<?> enumerable && source instanceof OriginLookup<?>) {
                 for (String name : enumerable.getPropertyNames()) {
                     Origin origin = OriginLookup.getOrigin(source, name);
-                    add(origin instanceof TextResourceOrigin text ? text.getResource() : null, files);
+                    Resource resource = origin instanceof TextResourceOrigin text ? text.getResource() : null;
+                    add(resource, files);
+                    if (name.startsWith(IMPORT)) { // which may be empty as yet
+                        imports(environment, String.valueOf(enumerable.getProperty(name)), resource, files);
+                    }
                 }
             }
         }
         return new SettingsFiles(files);
+    }
+
+    private static void imports(
+            ConfigurableEnvironment environment, String locations, @Nullable Resource importer, Set<Path> files) {
+        for (String location :
+                StringUtils.commaDelimitedListToStringArray(environment.resolvePlaceholders(locations))) {
+            Matcher file = FILE.matcher(location.strip());
+            try {
+                if (file.matches()) {
+                    Path path = Path.of(file.group(1));
+                    Path directory = importer != null && importer.isFile()
+                            ? importer.getFile().toPath().getParent()
+                            : null;
+                    files.add((directory == null ? path : directory.resolve(path)).toAbsolutePath());
+                }
+            } catch (IOException | InvalidPathException elsewhere) {
+                // no file of this machine
+            }
+        }
     }
 
     /**
@@ -143,6 +174,13 @@ public final class SettingsFiles {
         Map<Path, String> prints = new LinkedHashMap<>();
         Map<Path, Boolean> directories = new LinkedHashMap<>();
         for (Path file : files) {
+            if (!Files.exists(file)) {
+                continue; // one that is missed for the first time is no change
+            }
+            if (Files.isDirectory(file)) { // that was missed
+                directories.put(file, true);
+                continue;
+            }
             prints.computeIfAbsent(file, SettingsFiles::print);
             if (file.getParent() != null) { // a file of another profile may have come
                 directories.merge(file.getParent(), !isConfiguration(file), Boolean::logicalOr);
@@ -162,8 +200,7 @@ public final class SettingsFiles {
     private static String names(Path directory, boolean configTree) {
         try (Stream<Path> files = Files.list(directory)) {
             return files.filter(file -> configTree || isConfiguration(file))
-                    .map(Path::getFileName)
-                    .map(String::valueOf)
+                    .map(file -> file.getFileName() + " " + print(file)) // also of those that hold nothing as yet
                     .sorted()
                     .collect(Collectors.joining("/"));
         } catch (IOException | UncheckedIOException missing) {
@@ -181,9 +218,18 @@ public final class SettingsFiles {
         }
     }
 
+    /**
+     * Whether there are any.
+     *
+     * @return true if there is none
+     */
+    public boolean isEmpty() {
+        return files.isEmpty();
+    }
+
     /** The files, for people. */
     @Override
     public String toString() {
-        return files.toString();
+        return files.stream().map(Path::toString).collect(Collectors.joining(", "));
     }
 }

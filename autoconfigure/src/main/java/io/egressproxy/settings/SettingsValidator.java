@@ -67,7 +67,7 @@ final class SettingsValidator {
         });
     }
 
-    private static String key(ExchangeId id) {
+    static String key(ExchangeId id) {
         return id.toString().indexOf('.') < 0 ? id.toString() : "[" + id + "]";
     }
 

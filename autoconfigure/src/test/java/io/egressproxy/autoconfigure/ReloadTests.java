@@ -39,6 +39,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
@@ -59,6 +60,8 @@ import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
 import org.springframework.http.HttpHeaders;
 import org.springframework.web.reactive.function.client.WebClient;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 
 /** Settings that change in their file while an application runs, with real proxies. */
 @ExtendWith({ProxyLab.Extension.class, OutputCaptureExtension.class})
@@ -496,6 +499,32 @@ class ReloadTests {
         }
     }
 
+    /** A reload closes what lies idle; Reactor Netty's pool gives up when it is handed two in a row that are just being closed. */
+    @Test
+    @Tag("no-interruption")
+    void requestsThatMeetConnectionsThatAreJustBeingClosedGetOthers() throws IOException {
+        try (OperatedApplication application = OperatedApplication.start(directory, single(0))) {
+            WebClient client =
+                    application.context().getBean(WebClient.Builder.class).build();
+            ProxyReload reload = application.context().getBean(ProxyReload.class);
+            Mono<Long> requests = Flux.range(0, 60)
+                    .flatMap(
+                            i -> client.get()
+                                    .uri(target.url("http", "/whoami"))
+                                    .retrieve()
+                                    .bodyToMono(String.class),
+                            60)
+                    .count();
+            for (int i = 1; i <= 60; i++) {
+                assertThat(requests.block(PATIENCE)).isEqualTo(60); // so many lie idle now
+                application.write(single(i % 2));
+                CompletableFuture<Long> meanwhile = requests.repeat(2).last().toFuture();
+                assertThat(reload.reload()).isTrue();
+                assertThat(meanwhile).succeedsWithin(PATIENCE).isEqualTo(60L);
+            }
+        }
+    }
+
     /** Switched on and off, asked for some and for all, with other tokens; and checks that come and go with their proxies. */
     private String servedUnderLoad(int round) {
         int second = 1 + round % 3;
@@ -628,8 +657,9 @@ class ReloadTests {
             assertThat(peer(application)).isEqualTo(egress(0));
             Files.writeString(more, single(1));
             awaitPeer(application, 1);
-            Files.writeString(
-                    directory.resolve("application-prod.yml"), single(2).replace("proxy:", "proxy:"));
+            Files.writeString(directory.resolve("application-prod.yml"), single(2));
+            awaitPeer(application, 2);
+            Files.writeString(directory.resolve("application-prod.yml"), single(3));
             Files.writeString(tree.resolve("proxy.direct-fallback"), "always");
             await().atMost(PATIENCE).untilAsserted(() -> assertThat(application
                             .get("proxies")
@@ -640,6 +670,124 @@ class ReloadTests {
         }
     }
 
+    /** Spring Boot puts an import between the file that names it and the file of the profile; environment variables need no server. */
+    @Test
+    void aReloadKeepsTheOrderOfTheSourcesAlsoWhereAnImportIsNoFile() throws IOException {
+        System.setProperty(
+                "reload.imported", "proxy.default.http.url=" + proxies.get(1).url());
+        Files.writeString(directory.resolve("application-prod.yml"), "proxy: {direct-fallback: never}");
+        try (OperatedApplication application = OperatedApplication.start(
+                directory,
+                single(0) + "spring: {config: {import: \"" + SystemPropertyConfigData.PREFIX + "reload.imported\"}}\n",
+                "--spring.profiles.active=prod")) {
+            assertThat(peer(application)).isEqualTo(egress(1));
+            assertThat(application.post("proxies/reload", Map.of()).status()).isEqualTo(200);
+            assertThat(peer(application)).isEqualTo(egress(1));
+            assertThat(reloads(application, "unchanged")).isEqualTo(1);
+            application.write(single(2));
+            reload(application);
+            assertThat(peer(application)).isEqualTo(egress(2));
+        } finally {
+            System.clearProperty("reload.imported");
+        }
+    }
+
+    @Test
+    void anImportThatIsEmptyAtFirstIsWatched() throws IOException {
+        Path elsewhere = Files.createDirectories(directory.resolve("empty"));
+        Path more = Files.writeString(elsewhere.resolve("more.yml"), "# nothing yet\n");
+        Files.writeString(directory.resolve("application-prod.yml"), "# nothing yet\n");
+        try (OperatedApplication application = OperatedApplication.start(
+                directory,
+                single(0) + "spring: {config: {import: \"empty/more.yml\"}}\n",
+                WATCHED,
+                QUIET,
+                "--spring.profiles.active=prod")) {
+            assertThat(peer(application)).isEqualTo(egress(0));
+            Files.writeString(more, single(1));
+            awaitPeer(application, 1);
+            Files.writeString(directory.resolve("application-prod.yml"), single(2));
+            awaitPeer(application, 2);
+        }
+    }
+
+    @Test
+    void aNewExchangeTakesNoHostsFromAProxiedOneToConnectDirectly() throws IOException {
+        String one = "  one: {hosts: [127.0.0.0/8], require-proxy: true, http: {url: \"%s\"}}\n"
+                .formatted(proxies.get(0).url());
+        try (OperatedApplication application = OperatedApplication.start(directory, yaml("exchanges:\n" + one))) {
+            for (String more : List.of("", "default: {http: {direct: true}}\n")) {
+                application.write(yaml(more + "exchanges:\n" + one + "  two:\n    hosts: [127.0.0.1]\n"));
+                assertThat(application
+                                .post("proxies/reload", Map.of())
+                                .body()
+                                .get("problems")
+                                .toString())
+                        .contains("proxy.exchanges.two.http has had a proxy, and would connect directly");
+                assertThat(peer(application)).isEqualTo(egress(0));
+            }
+            application.write(yaml("exchanges:\n" + one
+                    + "  two: {hosts: [127.0.0.1], http: {direct: true}, websocket: {direct: true}}\n"));
+            reload(application);
+        }
+    }
+
+    @Test
+    void anExchangeMayBeRenamed() throws IOException {
+        String exchange = "exchanges: {%s: {hosts: [127.0.0.1], http: {url: \"%s\"}}}";
+        try (OperatedApplication application = OperatedApplication.start(
+                directory, yaml(exchange.formatted("one", proxies.get(0).url())))) {
+            application.write(yaml(exchange.formatted("uno", proxies.get(1).url())));
+            reload(application);
+            assertThat(peer(application)).isEqualTo(egress(1));
+        }
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @Test
+    void aShareThatIsLoweredWithNothingInItsPlaceIsRefused() throws IOException {
+        String share = withService().replace("enabled: true, end", "enabled: true, rollout-percent: %d, end");
+        for (int[] change : new int[][] {{50, 0}, {100, 80}, {50, -1}}) {
+            try (OperatedApplication application = OperatedApplication.start(directory, share.formatted(change[0]))) {
+                assertThat(peer(application)).isEqualTo(egress(4));
+                application.write(change[1] < 0 ? yaml("") : share.formatted(change[1]));
+                assertThat(application
+                                .post("proxies/reload", Map.of())
+                                .body()
+                                .get("problems")
+                                .toString())
+                        .contains("proxy.external-service.rollout-percent is lowered, or the service switched off");
+                assertThat(peer(application)).isEqualTo(egress(4));
+            }
+        }
+        assertThat(target.directConnections()).isEmpty();
+    }
+
+    @Test
+    void aPatternOfNoProxyThatIsCutShortIsRefused() throws IOException {
+        String exchange = "exchanges: {one: {hosts: [127.0.0.1], http: {url: \"%s\"}}}\n"
+                .formatted(proxies.get(0).url());
+        try (OperatedApplication application = OperatedApplication.start(
+                directory,
+                "proxy:\n  enabled: true\n  no-proxy: [bypass.test, \"*.internal\"]\n" + exchange.indent(2))) {
+            for (String cut : List.of("*", "127.0.0.0/1", "127.0.0.1")) {
+                application.write(
+                        "proxy:\n  enabled: true\n  no-proxy: [bypass.test, \"" + cut + "\"]\n" + exchange.indent(2));
+                assertThat(application
+                                .post("proxies/reload", Map.of())
+                                .body()
+                                .get("problems")
+                                .toString())
+                        .as(cut)
+                        .contains("proxy.no-proxy would have hosts connect directly that go through a proxy now");
+                assertThat(peer(application)).isEqualTo(egress(0));
+            }
+            application.write("proxy:\n  enabled: true\n  no-proxy: [bypass.test, other.test]\n" + exchange.indent(2));
+            reload(application);
+        }
+        assertThat(target.directConnections()).isEmpty();
+    }
+
     @Test
     void anImportThatIsMissingForAWhileIsNoticedWhenItComes() throws IOException {
         Path elsewhere = Files.createDirectories(directory.resolve("elsewhere"));
@@ -648,12 +796,21 @@ class ReloadTests {
             application.write(single(1)
                     + "spring: {config: {import: [\"file:%s/more.yml\", \"configtree:%s/\"]}}\n"
                             .formatted(elsewhere, tree));
-            await().atMost(PATIENCE).until(() -> reloads(application, "rejected") >= 1);
-            Files.writeString(elsewhere.resolve("more.yml"), "nothing: here");
-            await().atMost(PATIENCE).until(() -> reloads(application, "rejected") >= 2);
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(problems(application))
+                    .contains("cannot be read again: there is no " + tree));
             Files.createDirectories(tree);
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(problems(application))
+                    .contains("there is no " + elsewhere.resolve("more.yml")));
+            assertThat(reloads(application, "rejected"))
+                    .as("one for each that is missing")
+                    .isEqualTo(2);
+            Files.writeString(elsewhere.resolve("more.yml"), "nothing: here");
             awaitPeer(application, 1);
         }
+    }
+
+    private static String problems(OperatedApplication application) {
+        return application.get("proxies").body().at("/configuration/problems").toString();
     }
 
     @Test

@@ -284,6 +284,26 @@ class StartupFailureTests {
                 .doesNotContain(CANARY);
     }
 
+    @Test
+    void aPasswordInThePlaceOfANameIsNotShown(CapturedOutput output) throws IOException {
+        String url = "\"http://u:" + CANARY + "@p:1\"";
+        start("proxy: { enabled: true, default: { http: { pool: [{ url: " + url + ", ssl-bundle: " + url
+                + " }], strategy: " + url + ", health-check: { method: " + url + " } } } }");
+        assertThat(output)
+                .contains("there is no strategy '***'", "is '***', and there is no such check", "SSL bundle '***'")
+                .contains("proxy.default.http.pool[0].ssl-bundle")
+                .doesNotContain(CANARY);
+    }
+
+    @Test
+    void aNumberForAUrlAndAnIdWithADotAreExplainedWithTheirPlace(CapturedOutput output) throws IOException {
+        start("proxy:\n  exchanges:\n    \"[a.b]\":\n      http:\n        strategy: fastest\n"
+                + "        pool: [ { url: \"http://p:1\" } ]\n  enabled: true\n");
+        assertThat(output).contains("proxy.exchanges.[a.b].http.strategy", "application.yml] - 5:19");
+        start("proxy: { default: { http: { url: 1080 } } }");
+        assertThat(output).contains("is not usable: ", "application.yml] - 1:34");
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {

@@ -163,7 +163,7 @@ final class SteadyLoad implements AutoCloseable {
             root = root.getCause();
         }
         return failure.getClass().getSimpleName()
-                + (root == failure ? "" : " by " + root.getClass().getSimpleName());
+                + (root == failure ? "" : " by " + root.getClass().getSimpleName() + ": " + root.getMessage());
     }
 
     private static void count(ConcurrentMap<String, LongAdder> counts, String kind) {
