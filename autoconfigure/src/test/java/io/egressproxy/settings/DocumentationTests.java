@@ -85,6 +85,25 @@ class DocumentationTests {
                 }));
     }
 
+    @Test
+    void theSymptomsThatAreExplainedAreMessagesThatThereAre() throws IOException {
+        StringBuilder sources = new StringBuilder();
+        try (Stream<Path> files = Files.walk(Path.of("src", "main", "java"))) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                sources.append(Files.readString(file).replaceAll("\"\\s*\\+\\s*\"", ""));
+            }
+        }
+        List<String> messages = Pattern.compile("(?m)^\\| ([^|]*) \\|")
+                .matcher(Files.readString(Path.of("..", "docs", "troubleshooting.md")))
+                .results()
+                .flatMap(row ->
+                        Pattern.compile("\"([^\"]+)\"").matcher(row.group(1)).results())
+                .map(message -> message.group(1).replaceAll(" with \\d+$", " with "))
+                .toList();
+        assertThat(messages).hasSizeGreaterThan(12).allSatisfy(message -> assertThat(sources)
+                .contains(message));
+    }
+
     /** Reads the table of the page, and does with the JSON what it says. */
     @Test
     void theSettingsOfCcxtBecomeWhatTheTableSays() throws IOException {
@@ -132,7 +151,8 @@ class DocumentationTests {
     Stream<DynamicTest> everyJavaExampleCompiles() {
         return examples().stream()
                 .filter(example -> example.language().equals("java"))
-                .filter(example -> !example.page().endsWith("clients.md")) // which the sample's tests run
+                .filter(example -> !example.page().endsWith("clients.md") // which the sample's tests run
+                        && !example.page().endsWith("delegation.md"))
                 .map(example ->
                         DynamicTest.dynamicTest(example.page().toString(), () -> assertThat(compile(example.text()))
                                 .isEmpty()));

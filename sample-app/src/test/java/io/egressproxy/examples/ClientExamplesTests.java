@@ -25,6 +25,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -41,6 +42,7 @@ import org.springframework.boot.test.context.SpringBootTest;
 import org.springframework.boot.test.context.SpringBootTest.WebEnvironment;
 import org.springframework.boot.test.web.server.LocalServerPort;
 import org.springframework.context.ConfigurableApplicationContext;
+import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Import;
 import org.springframework.core.env.Environment;
@@ -48,6 +50,7 @@ import org.springframework.test.context.DynamicPropertyRegistry;
 import org.springframework.test.context.DynamicPropertySource;
 import org.springframework.test.util.TestSocketUtils;
 import org.springframework.web.reactive.function.client.WebClient;
+import org.springframework.web.server.WebFilter;
 import reactor.core.Disposable;
 import reactor.core.publisher.Mono;
 import reactor.netty.DisposableServer;
@@ -221,6 +224,56 @@ class ClientExamplesTests {
         }
     }
 
+    @EnableAutoConfiguration
+    @Configuration(proxyBeanMethods = false)
+    static class ServiceApplication {
+        static final List<String> asked = new CopyOnWriteArrayList<>();
+
+        @Bean
+        MinimalProxyService minimalProxyService(Environment environment) {
+            return new MinimalProxyService(
+                    List.of(new MinimalProxyService.Proxy(
+                            "proxy-1", "http://127.0.0.1:" + environment.getRequiredProperty("test.proxy-port"))),
+                    "a-token");
+        }
+
+        @Bean
+        WebFilter filter() {
+            return (exchange, chain) -> {
+                asked.add(exchange.getRequest().getPath().value());
+                return chain.filter(exchange);
+            };
+        }
+    }
+
+    @Test
+    void aServiceOfOnesOwn(@Autowired Environment sample) {
+        String none = "spring.config.location=optional:classpath:/none/";
+        try (ConfigurableApplicationContext service = new SpringApplicationBuilder(ServiceApplication.class)
+                        .web(WebApplicationType.REACTIVE)
+                        .properties(
+                                none,
+                                "server.port=0",
+                                "test.proxy-port=" + sample.getRequiredProperty("sample.local-proxies.http-port"))
+                        .run();
+                ConfigurableApplicationContext application = new SpringApplicationBuilder(BlockingApplication.class)
+                        .web(WebApplicationType.NONE)
+                        .properties(
+                                none,
+                                "proxy.enabled=true",
+                                "proxy.external-service.enabled=true",
+                                "proxy.external-service.endpoints=http://127.0.0.1:"
+                                        + service.getEnvironment().getProperty("local.server.port"),
+                                "proxy.external-service.auth-credentials.token=a-token",
+                                "binance.url=" + sample.getRequiredProperty("binance.url"))
+                        .run()) {
+            assertThat(application.getBean(TickerRestClient.class).ticker("BTC-USDT"))
+                    .contains(VIA_HTTP);
+            Awaitility.await().atMost(LIMIT).untilAsserted(() -> assertThat(ServiceApplication.asked)
+                    .contains("/health", "/api/v1/proxy/request", "/api/v1/proxy/feedback/batch"));
+        }
+    }
+
     @Test
     void thePageHasEachExampleAsItIsHere() throws IOException {
         String sources;
@@ -228,11 +281,12 @@ class ClientExamplesTests {
             sources = files.map(ClientExamplesTests::read).collect(Collectors.joining());
         }
         List<String> examples = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL)
-                .matcher(Files.readString(Path.of("../docs/clients.md")))
+                .matcher(Files.readString(Path.of("../docs/clients.md"))
+                        + Files.readString(Path.of("../docs/delegation.md")))
                 .results()
                 .map(block -> block.group(1))
                 .toList();
-        assertThat(examples).hasSize(8);
+        assertThat(examples).hasSize(9);
         assertThat(examples)
                 .allSatisfy(example -> assertThat(unindented(sources)).contains(unindented(example)));
     }
