@@ -27,6 +27,8 @@ final class PooledProxy {
             AtomicLongFieldUpdater.newUpdater(PooledProxy.class, "succeeded");
     private static final AtomicLongFieldUpdater<PooledProxy> FAILED =
             AtomicLongFieldUpdater.newUpdater(PooledProxy.class, "failed");
+    private static final AtomicLongFieldUpdater<PooledProxy> PENALIZED_AT =
+            AtomicLongFieldUpdater.newUpdater(PooledProxy.class, "penalizedAtNanos");
 
     /**
      * Why it gets no new connections although it works.
@@ -57,6 +59,7 @@ final class PooledProxy {
     private volatile @Nullable Drain drain;
     private volatile @Nullable Supplier<ProxyPool.Member> view;
     private volatile long failedAtNanos = NEVER;
+    private volatile long penalizedAtNanos = NEVER;
     private volatile long workedAtNanos = NEVER;
     private volatile boolean spotless = true;
     private volatile boolean failing;
@@ -125,11 +128,17 @@ final class PooledProxy {
     }
 
     /** Open connections, and four more right after a failure, fading over ten seconds. */
-    int load(long nowNanos) {
-        long failedAt = failedAtNanos;
-        long age = failedAt == NEVER ? PENALTY_NANOS : nowNanos - failedAt;
-        int penalty = age >= PENALTY_NANOS ? 0 : (int) (PENALTY - PENALTY * age / PENALTY_NANOS);
-        return active + penalty;
+    int load(LongSupplier nanoTime) {
+        long failedAt = penalizedAtNanos;
+        if (failedAt == NEVER) {
+            return active;
+        }
+        long age = nanoTime.getAsLong() - failedAt;
+        if (age >= PENALTY_NANOS) {
+            PENALIZED_AT.compareAndSet(this, failedAt, NEVER); // so that nobody has to look at the clock for it again
+            return active;
+        }
+        return active + (int) (PENALTY - PENALTY * age / PENALTY_NANOS);
     }
 
     /** Whether anything would change if it succeeded; spares the lock for the ordinary case. */
@@ -255,6 +264,7 @@ final class PooledProxy {
     /** A failure of its own, at the highest level so far. */
     void failed(long nowNanos, HealthCheck.Level level) {
         failedAtNanos = nowNanos;
+        penalizedAtNanos = nowNanos;
         FAILED.incrementAndGet(this);
         spotless = false;
         failing = true;

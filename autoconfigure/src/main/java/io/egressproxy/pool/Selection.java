@@ -51,11 +51,12 @@ abstract class Selection {
         return new Own(name, strategy);
     }
 
-    /** The first of the list, from a turn on, that is usable and not left out. */
-    private static @Nullable PooledProxy next(PoolSnapshot usable, Collection<ProxyUrl> leftOut, long turn) {
+    /** The first of the list, from where a rotation is on, that is usable and not left out. */
+    private static @Nullable PooledProxy next(PoolSnapshot usable, Collection<ProxyUrl> leftOut, long position) {
         int size = usable.size();
+        int start = usable.index(position);
         for (int i = 0; i < size; i++) {
-            PooledProxy proxy = usable.get((int) ((turn + i) % size));
+            PooledProxy proxy = usable.get((start + i) % size);
             if (!leftOut.contains(proxy.url())) {
                 return proxy;
             }
@@ -77,9 +78,9 @@ abstract class Selection {
             AtomicLong rotation = leftOut.isEmpty() ? turn : turnOfLimited;
             long drawn = 0;
             for (int i = 0; i < MOST_DRAWS; i++) {
-                drawn = rotation.getAndIncrement() & Long.MAX_VALUE;
+                drawn = rotation.getAndAdd(usable.step());
                 PooledProxy proxy = usable.turn(drawn);
-                if (proxy != null && !leftOut.contains(proxy.url())) {
+                if (proxy != null && (leftOut.isEmpty() || !leftOut.contains(proxy.url()))) {
                     return proxy;
                 }
             }
@@ -89,14 +90,14 @@ abstract class Selection {
         @Override
         @Nullable
         PooledProxy preview(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
-            long drawn = leftOut.isEmpty() ? turn.get() : turnOfLimited.get();
+            long position = leftOut.isEmpty() ? turn.get() : turnOfLimited.get();
             for (int i = 0; i < MOST_DRAWS; i++) {
-                PooledProxy proxy = usable.turn((drawn + i) & Long.MAX_VALUE);
+                PooledProxy proxy = usable.turn(position + i * usable.step());
                 if (proxy != null && !leftOut.contains(proxy.url())) {
                     return proxy;
                 }
             }
-            return next(usable, leftOut, (drawn + MOST_DRAWS - 1) & Long.MAX_VALUE);
+            return next(usable, leftOut, position + (MOST_DRAWS - 1) * usable.step());
         }
     }
 
@@ -113,12 +114,12 @@ abstract class Selection {
                 PoolSnapshot usable, Collection<ProxyUrl> leftOut, @Nullable PooledProxy other) {
             ThreadLocalRandom random = ThreadLocalRandom.current();
             for (int i = 0; i < MOST_DRAWS; i++) {
-                PooledProxy proxy = usable.turn(random.nextInt(usable.turns()));
-                if (proxy != null && proxy != other && !leftOut.contains(proxy.url())) {
+                PooledProxy proxy = usable.turn(random.nextLong());
+                if (proxy != null && proxy != other && (leftOut.isEmpty() || !leftOut.contains(proxy.url()))) {
                     return proxy;
                 }
             }
-            return next(usable, leftOut, random.nextInt(usable.size()));
+            return next(usable, leftOut, random.nextLong());
         }
     }
 
@@ -134,22 +135,22 @@ abstract class Selection {
         PooledProxy select(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
             return usable.size() > EXACT_UP_TO
                     ? lessBusyOfTwo(usable, leftOut)
-                    : leastBusy(usable, leftOut, turn.getAndIncrement() & Long.MAX_VALUE);
+                    : leastBusy(usable, leftOut, turn.getAndAdd(usable.step()));
         }
 
-        private static @Nullable PooledProxy leastBusy(PoolSnapshot usable, Collection<ProxyUrl> leftOut, long turn) {
-            long now = usable.now();
+        private static @Nullable PooledProxy leastBusy(
+                PoolSnapshot usable, Collection<ProxyUrl> leftOut, long position) {
             boolean weighted = usable.isWeighted();
-            PooledProxy first = usable.turn(turn);
+            PooledProxy first = usable.turn(position);
             PooledProxy best = first != null && leftOut.contains(first.url()) ? null : first;
-            int bestLoad = best == null ? Integer.MAX_VALUE : best.load(now);
+            int bestLoad = best == null ? Integer.MAX_VALUE : usable.load(best);
             if (bestLoad == 0) {
                 return best;
             }
             int ties = 0;
             for (int i = 0; i < usable.size(); i++) {
                 PooledProxy proxy = usable.get(i);
-                int load = proxy.load(now);
+                int load = usable.load(proxy);
                 double less =
                         best == null || !weighted ? bestLoad - load : bestLoad * proxy.weight() - load * best.weight();
                 if (less < 0 || proxy == best || (!leftOut.isEmpty() && leftOut.contains(proxy.url()))) {
@@ -174,8 +175,7 @@ abstract class Selection {
             if (one == null || other == null) {
                 return one;
             }
-            long now = usable.now();
-            return one.load(now) * other.weight() <= other.load(now) * one.weight() ? one : other;
+            return usable.load(one) * other.weight() <= usable.load(other) * one.weight() ? one : other;
         }
     }
 
