@@ -170,6 +170,12 @@ abstract class Selection {
         }
 
         private static @Nullable PooledProxy lessBusyOfTwo(PoolSnapshot usable, Collection<ProxyUrl> leftOut) {
+            if (leftOut.isEmpty() && !usable.isWeighted()) { // the ordinary case
+                ThreadLocalRandom random = ThreadLocalRandom.current();
+                PooledProxy one = usable.get(usable.index(random.nextLong()));
+                PooledProxy other = usable.get(usable.index(random.nextLong())); // now and then the same one
+                return usable.load(one) <= usable.load(other) ? one : other;
+            }
             PooledProxy one = Random.draw(usable, leftOut, null);
             PooledProxy other = Random.draw(usable, leftOut, one);
             if (one == null || other == null) {

@@ -1,0 +1,177 @@
+package io.egressproxy.pool;
+
+import com.linecorp.armeria.client.ClientRequestContext;
+import com.linecorp.armeria.client.Endpoint;
+import com.linecorp.armeria.client.endpoint.EndpointGroup;
+import com.linecorp.armeria.client.endpoint.EndpointSelectionStrategy;
+import com.linecorp.armeria.common.HttpMethod;
+import com.linecorp.armeria.common.HttpRequest;
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.settings.PoolMember;
+import io.egressproxy.settings.ProxyEntry;
+import io.vertx.core.net.endpoint.LoadBalancer;
+import io.vertx.core.net.endpoint.ServerSelector;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * Choosing a proxy, and nothing else: ours beside the peers and lower bounds in one run. The same number of connections is open through each proxy for
+ * those that count them.
+ */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+@Fork(1)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 5, time = 1)
+public class PickBenchmark {
+    private static final ProxyTarget TARGET =
+            new ProxyTarget(ExchangeId.of("binance"), ConnectionType.HTTP, "api.binance.com", 443);
+    private static final Collection<ProxyUrl> NONE = List.of();
+    private static final int OPEN = 3;
+
+    @Param({"10", "100", "1000", "10000"})
+    private int size;
+
+    /** Of the proxies, spread evenly; the peers and the bounds are measured without. */
+    @Param({"0", "10"})
+    private int ejectedPercent;
+
+    private ProxyUrl[] bare;
+    private AtomicIntegerArray loads;
+    private final AtomicLong turn = new AtomicLong();
+    private PoolSnapshot usable;
+    private final Selection roundRobin = Selection.builtIn("round_robin");
+    private final Selection random = Selection.builtIn("random");
+    private final Selection leastConnections = Selection.builtIn("least_connections");
+    private EndpointGroup armeria;
+    private ClientRequestContext armeriaContext;
+    private ServerSelector vertxRoundRobin;
+    private ServerSelector vertxRandom;
+    private ServerSelector vertxLeastRequests;
+
+    @Setup
+    public void createPools() {
+        List<ProxyUrl> urls = IntStream.range(0, size)
+                .mapToObj(i -> ProxyUrl.parse("http://proxy-" + i + ":8080"))
+                .toList();
+        bare = urls.toArray(ProxyUrl[]::new);
+        loads = new AtomicIntegerArray(
+                IntStream.generate(() -> OPEN).limit(size).toArray());
+        List<PooledProxy> proxies = urls.stream().map(PickBenchmark::pooled).toList();
+        List<PooledProxy> left = new ArrayList<>();
+        for (int i = 0; i < size; i++) {
+            if (ejectedPercent == 0 || i % (100 / ejectedPercent) != 0) {
+                left.add(proxies.get(i));
+            }
+        }
+        usable = PoolSnapshot.of(proxies, System::nanoTime).only(left);
+        armeria = EndpointGroup.of(
+                EndpointSelectionStrategy.roundRobin(),
+                urls.stream().map(url -> Endpoint.of(url.host(), url.port())).toList());
+        armeriaContext = ClientRequestContext.of(HttpRequest.of(HttpMethod.GET, "/"));
+        vertxRoundRobin = VertxEndpoints.selector(LoadBalancer.ROUND_ROBIN, size, 0);
+        vertxRandom = VertxEndpoints.selector(LoadBalancer.RANDOM, size, 0);
+        vertxLeastRequests = VertxEndpoints.selector(LoadBalancer.LEAST_REQUESTS, size, OPEN);
+    }
+
+    private static PooledProxy pooled(ProxyUrl url) {
+        PooledProxy proxy = new PooledProxy(
+                new PoolMember(url, null, 1, true, null, null),
+                Duration.ofSeconds(10),
+                null,
+                new ProxyBreaker(ProxyEntry.directly().circuitBreaker(), Duration.ofSeconds(10), Math::random));
+        for (int i = 0; i < OPEN; i++) {
+            proxy.taken();
+        }
+        return proxy;
+    }
+
+    @Benchmark
+    public Object boundRoundRobin() {
+        return bare[(int) (turn.getAndIncrement() % bare.length)];
+    }
+
+    @Benchmark
+    public Object boundRandom() {
+        return bare[ThreadLocalRandom.current().nextInt(bare.length)];
+    }
+
+    @Benchmark
+    public Object boundPowerOfTwoChoices() {
+        ThreadLocalRandom draw = ThreadLocalRandom.current();
+        int one = draw.nextInt(bare.length);
+        int other = draw.nextInt(bare.length);
+        return bare[loads.get(one) <= loads.get(other) ? one : other];
+    }
+
+    @Benchmark
+    public Object boundLeastByScan() {
+        int best = 0;
+        int least = Integer.MAX_VALUE;
+        for (int i = 0; i < bare.length; i++) {
+            int load = loads.get(i);
+            if (load < least) {
+                least = load;
+                best = i;
+            }
+        }
+        return bare[best];
+    }
+
+    @Benchmark
+    public Object oursRoundRobin() {
+        return roundRobin.select(usable, NONE, TARGET);
+    }
+
+    @Benchmark
+    public Object oursRandom() {
+        return random.select(usable, NONE, TARGET);
+    }
+
+    @Benchmark
+    public Object oursLeastConnections() {
+        return leastConnections.select(usable, NONE, TARGET);
+    }
+
+    @Benchmark
+    public Object armeriaRoundRobin() {
+        return armeria.selectNow(armeriaContext);
+    }
+
+    @Benchmark
+    public int vertxRoundRobin() {
+        return vertxRoundRobin.select();
+    }
+
+    @Benchmark
+    public int vertxRandom() {
+        return vertxRandom.select();
+    }
+
+    @Benchmark
+    public int vertxLeastRequests() {
+        return vertxLeastRequests.select();
+    }
+}
