@@ -23,12 +23,12 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
@@ -89,6 +89,7 @@ final class RouteTable {
     private final Map<ExchangeId, Routes> exchanges = new LinkedHashMap<>();
     private final Routes defaults;
     private final List<Claim> claims = new ArrayList<>();
+    private final Map<HostPattern, ExchangeId> byPattern = new HashMap<>();
     private final Map<ProxyPool, Runnable> reconfigurations = new LinkedHashMap<>();
 
     RouteTable(ProxySettings settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
@@ -117,7 +118,10 @@ final class RouteTable {
         this.defaults = routes(ExchangeId.DEFAULT, null, null);
         settings.exchanges().forEach((id, exchange) -> {
             exchanges.put(id, routes(id, exchange, before == null ? null : before.exchanges.get(id)));
-            exchange.hosts().forEach(pattern -> claims.add(new Claim(pattern, id)));
+            exchange.hosts().forEach(pattern -> {
+                claims.add(new Claim(pattern, id));
+                byPattern.put(pattern, id);
+            });
         });
         claims.sort(Comparator.comparing((Claim claim) -> !claim.pattern().isExact())
                 .thenComparing(claim -> -claim.pattern().specificity()));
@@ -289,59 +293,82 @@ final class RouteTable {
             ConnectionType type,
             Predicate<ExchangeId> askedBefore,
             Predicate<ExchangeId> asked) {
-        boolean renamed = !exchanges.containsKey(id) && before.hasClaims(id); // then its hosts are what matters
-        if (!renamed && before.isKeptFromDirect(id, type, askedBefore) && connectsDirectly(id, type, asked)) {
+        boolean kept = before.isKeptFromDirect(id, type, askedBefore);
+        boolean direct = connectsDirectly(id, type, asked);
+        if (kept && direct) { // also if it has another name now: clients may name it
             return true;
         }
-        boolean losesHosts = before.isKeptFromDirect(id, type, askedBefore)
+        boolean losesHosts = kept
                 && before.claims.stream()
                         .filter(claim -> claim.exchange().equals(id))
-                        .anyMatch(claim -> connectsDirectly(claimant(claim), type, asked));
-        boolean takesHosts = connectsDirectly(id, type, asked)
+                        .anyMatch(claim -> leadsDirectly(claim.pattern(), type, asked));
+        boolean takesHosts = direct
                 && claims.stream()
                         .filter(claim -> claim.exchange().equals(id))
-                        .anyMatch(claim -> before.isKeptFromDirect(before.claimant(claim), type, askedBefore));
+                        .anyMatch(
+                                claim -> before.isKeptFromDirect(before.claimant(claim.pattern()), type, askedBefore));
         return losesHosts || takesHosts;
     }
 
-    private boolean hasClaims(ExchangeId id) {
-        return claims.stream().anyMatch(claim -> claim.exchange().equals(id));
+    /** Whether any host of a pattern connects directly now. */
+    private boolean leadsDirectly(HostPattern pattern, ConnectionType type, Predicate<ExchangeId> asked) {
+        if (connectsDirectly(claimant(pattern), type, asked)) {
+            return true;
+        }
+        return !byPattern.containsKey(pattern)
+                && connectsDirectly(ExchangeId.UNMATCHED, type, asked) // as those do that nobody claims any more
+                && claims.stream().noneMatch(claim -> claim.pattern().includes(pattern));
     }
 
-    /** A pattern that was cut short can match far more than before. */
+    /** Whose the hosts of a pattern are. */
+    private ExchangeId claimant(HostPattern pattern) {
+        ExchangeId same = byPattern.get(pattern);
+        ExchangeId owner = same != null ? same : exchangeOf(anyHostOf(pattern));
+        return owner == null ? ExchangeId.UNMATCHED : owner;
+    }
+
+    /** A pattern that was cut short can match far more than before: all hosts of an exchange, or all there are. */
     private void verifyNoProxy(RouteTable before, Predicate<ExchangeId> askedBefore, List<SettingsProblem> problems) {
         List<HostPattern> added = settings.noProxy().stream()
                 .filter(pattern -> !before.settings.noProxy().contains(pattern))
                 .toList();
-        Stream<String> everybody =
-                Stream.of(ANY_NAME).filter(host -> before.isKeptOf(ExchangeId.UNMATCHED, askedBefore));
-        Stream<String> claimed = before.claims.stream()
-                .filter(claim -> before.isKeptOf(claim.exchange(), askedBefore))
-                .map(claim -> anyHostOf(claim.pattern()));
-        Stream.concat(everybody, claimed)
-                .filter(host -> added.stream().anyMatch(pattern -> pattern.matches(host)))
-                .filter(host -> before.settings.noProxy().stream().noneMatch(pattern -> pattern.matches(host)))
-                .findFirst()
-                .ifPresent(host -> problems.add(new SettingsProblem(
-                        "proxy.no-proxy",
-                        "would have hosts connect directly that go through a proxy now, such as "
-                                + new ProxyTarget(ExchangeId.UNMATCHED, ConnectionType.HTTP, host, 443).shownHost()
-                                + "; say direct: true for their exchange if that is meant, or restart the application",
-                        null)));
+        if (added.isEmpty()) {
+            return;
+        }
+        for (ConnectionType type : ConnectionType.values()) {
+            Stream<String> everybody = Stream.of(ANY_NAME)
+                    .filter(host -> before.isKeptFromDirect(ExchangeId.UNMATCHED, type, askedBefore));
+            Stream<String> claimed = before.claims.stream()
+                    .filter(claim -> before.isKeptFromDirect(claim.exchange(), type, askedBefore))
+                    .map(claim -> anyHostOf(claim.pattern()));
+            Stream.concat(everybody, claimed)
+                    .filter(host -> added.stream().anyMatch(pattern -> pattern.matches(host)))
+                    .filter(host -> before.settings.noProxy().stream().noneMatch(pattern -> pattern.matches(host)))
+                    .filter(host -> isExemptFromItsProxy(host, type))
+                    .findFirst()
+                    .ifPresent(host -> problems.add(new SettingsProblem(
+                            "proxy.no-proxy",
+                            "would have " + (host.equals(ANY_NAME) ? "all hosts" : "hosts such as " + shown(host))
+                                    + " connect directly (" + type.id()
+                                    + "), which go through a proxy now; say direct: true for"
+                                    + " their exchange if that is meant, or restart the application",
+                            null)));
+        }
     }
 
-    private boolean isKeptOf(ExchangeId id, Predicate<ExchangeId> asked) {
-        return Stream.of(ConnectionType.values()).anyMatch(type -> isKeptFromDirect(id, type, asked));
+    private static String shown(String host) {
+        return new ProxyTarget(ExchangeId.UNMATCHED, ConnectionType.HTTP, host, 443).shownHost();
     }
 
-    /** Whose the hosts of a pattern are now. */
-    private ExchangeId claimant(Claim before) {
-        return claims.stream()
-                .filter(claim -> claim.pattern().equals(before.pattern()))
-                .map(Claim::exchange)
-                .findFirst()
-                .or(() -> Optional.ofNullable(exchangeOf(anyHostOf(before.pattern()))))
-                .orElse(ExchangeId.UNMATCHED);
+    /** By no-proxy, and not because its exchange says so itself. */
+    private boolean isExemptFromItsProxy(String host, ConnectionType type) {
+        ExchangeId claimant = exchangeOf(host);
+        ExchangeId owner = claimant == null ? ExchangeId.UNMATCHED : claimant;
+        ExchangeSettings exchange = settings.exchanges().get(owner);
+        ProxyEntry own = exchange == null ? null : exchange.entry(type);
+        return (own == null || !own.direct())
+                && route(new ProxyTarget(owner, type, host, 443)) instanceof Route.Exempt exempt
+                && exempt.decision() instanceof Direct;
     }
 
     private static String anyHostOf(HostPattern pattern) {

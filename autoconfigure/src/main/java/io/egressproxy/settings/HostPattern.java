@@ -101,6 +101,35 @@ public final class HostPattern {
     }
 
     /**
+     * Whether every host that another pattern covers is covered by this one as well.
+     *
+     * @param other the other pattern
+     * @return false also if that cannot be told, as of two globs with stars in their middle
+     */
+    public boolean includes(HostPattern other) {
+        if (equals(other)) {
+            return true;
+        }
+        if (network != null) {
+            return other.network != null
+                    && prefixLength <= other.prefixLength
+                    && within(other.network, network, prefixLength);
+        }
+        if (other.isExact()) {
+            return matches(other.text);
+        }
+        String end = end();
+        return end != null
+                && other.network == null
+                && other.text.substring(other.text.lastIndexOf('*') + 1).endsWith(end);
+    }
+
+    /** What all hosts end with that the pattern covers, if that is all that it asks for. */
+    private @Nullable String end() {
+        return suffix != null ? suffix : glob != null && text.lastIndexOf('*') == 0 ? text.substring(1) : null;
+    }
+
+    /**
      * Whether the pattern covers one host only, so that it outranks every wider pattern.
      *
      * @return true for a plain host or address

@@ -54,6 +54,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.test.system.CapturedOutput;
@@ -732,16 +734,63 @@ class ReloadTests {
         }
     }
 
+    /** Clients may name it: they would connect directly, as exchanges do that nobody knows. */
     @Test
-    void anExchangeMayBeRenamed() throws IOException {
+    void anExchangeIsRenamedOnlyWhereTheOldNameDoesNotConnectDirectly() throws IOException {
         String exchange = "exchanges: {%s: {hosts: [127.0.0.1], http: {url: \"%s\"}}}";
         try (OperatedApplication application = OperatedApplication.start(
                 directory, yaml(exchange.formatted("one", proxies.get(0).url())))) {
             application.write(yaml(exchange.formatted("uno", proxies.get(1).url())));
+            assertThat(refusal(application)).contains("proxy.exchanges.one.http has had a proxy");
+            application.write(yaml(
+                    "default: {http: {url: \"%s\"}}\n".formatted(proxies.get(2).url())
+                            + exchange.formatted("uno", proxies.get(1).url())));
             reload(application);
             assertThat(peer(application)).isEqualTo(egress(1));
         }
         assertThat(target.directConnections()).isEmpty();
+    }
+
+    private static String refusal(OperatedApplication application) {
+        return String.valueOf(
+                application.post("proxies/reload", Map.of()).body().get("problems"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "10.9.0.0/16, 10.9.0.0/24, false",
+        "10.9.0.0/24, 10.9.0.0/16, true",
+        "*.binance.test, x*.binance.test, false",
+        "*.binance.test, .test, true",
+        "api.binance.test, *.binance.test, true",
+        ".binance.test, *.binance.test, true"
+    })
+    void theHostsOfAProxiedExchangeAreNarrowedOnlyByARestart(String before, String after, boolean applied)
+            throws IOException {
+        String exchange = "exchanges: {one: {hosts: [\"%s\"], require-proxy: true, http: {url: \"http://p:1\"}}}";
+        try (OperatedApplication application = OperatedApplication.start(directory, yaml(exchange.formatted(before)))) {
+            application.write(yaml(exchange.formatted(after)));
+            assertThat(application.post("proxies/reload", Map.of()).status()).isEqualTo(applied ? 200 : 400);
+        }
+    }
+
+    @Test
+    void aPatternOfNoProxyIsTakenWhereTheExchangeSaysDirectItselfOrRefusesAnyway() throws IOException {
+        String before = "exchanges: {one: {hosts: [\"*.one.test\"], http: {url: \"http://p:1\"}},"
+                + " two: {hosts: [\"*.two.test\"], require-proxy: true, http: {url: \"http://p:1\"}}}\n";
+        String none = "proxy: {enabled: true, no-proxy: [bypass.test], ";
+        try (OperatedApplication application = OperatedApplication.start(directory, none + before.strip() + "}")) {
+            application.write(
+                    "proxy: {enabled: true, no-proxy: [bypass.test, \"*.one.test\"], " + before.strip() + "}");
+            assertThat(refusal(application)).contains("would have hosts such as x.one.test connect directly (http)");
+            application.write("proxy: {enabled: true, no-proxy: [bypass.test, \"*.one.test\", \"*.two.test\"], "
+                    + before.strip()
+                            .replace(
+                                    "[\"*.one.test\"], http: {url: \"http://p:1\"}",
+                                    "[\"*.one.test\"], http: {direct: true}")
+                    + "}");
+            reload(application);
+        }
     }
 
     @Test
@@ -779,7 +828,7 @@ class ReloadTests {
                                 .get("problems")
                                 .toString())
                         .as(cut)
-                        .contains("proxy.no-proxy would have hosts connect directly that go through a proxy now");
+                        .contains("proxy.no-proxy would have hosts such as 127.0.0.1 connect directly (http)");
                 assertThat(peer(application)).isEqualTo(egress(0));
             }
             application.write("proxy:\n  enabled: true\n  no-proxy: [bypass.test, other.test]\n" + exchange.indent(2));
