@@ -19,11 +19,14 @@ function look(target, className) {
   if (target.className !== className) target.className = className;
 }
 
-// One child for each item, made once and updated from then on.
+// One child for each item, made once and updated from then on. Of items with the same key each has a child of its own.
 function each(parent, items, key, make, update) {
   const known = new Map([...parent.children].map(child => [child.dataset.key, child]));
+  const seen = new Map();
   items.forEach((item, index) => {
-    const name = key(item);
+    const same = seen.get(key(item)) ?? 0;
+    seen.set(key(item), same + 1);
+    const name = key(item) + '#' + same;
     let child = known.get(name);
     if (!child) {
       child = make(item);
@@ -52,12 +55,18 @@ function badge(target, state) {
 }
 
 async function post(path, body) {
-  const answer = await fetch(path, {
-    method: 'POST',
-    headers: body ? { 'Content-Type': 'application/json' } : {},
-    body: body && JSON.stringify(body),
-  });
-  return answer.json();
+  try {
+    const answer = await fetch(path, {
+      method: 'POST',
+      headers: body ? { 'Content-Type': 'application/json' } : {},
+      body: body && JSON.stringify(body),
+    });
+    // what a wrong reload says stands beside its button
+    say(byId('failed'), answer.ok || body ? '' : `That did not work: the application answers ${answer.status} to ${path}.`);
+    if (body && !answer.ok && answer.status !== 400) say(byId('failed'), `${path} is not there or not allowed: set management.endpoint.proxies.access to unrestricted, and expose it.`);
+  } catch {
+    say(byId('failed'), 'That did not work: the application does not answer.');
+  }
 }
 
 function button(text, label, press) {
@@ -91,26 +100,45 @@ function feeds(all) {
     (made, feed) => {
       const [, price, , state, from, error] = made.children;
       say(price, feed.price ? `${feed.symbol} ${feed.price}` : feed.raw ?? 'no tick yet');
-      badge(state, feed.state);
-      const age = feed.lastTickAt ? Math.max(0, Math.round((now - Date.parse(feed.lastTickAt)) / 1000)) : null;
-      say(from, feed.seenFrom ? `via ${feed.seenFrom}${age > 2 ? `, ${age} s ago` : ''}` : '');
+      badge(state, stateOfFeed(feed));
+      const age = Math.round(ageOf(feed));
+      say(from, feed.seenFrom ? `via ${feed.seenFrom}${age > 1 ? `, ${age} s ago` : ''}` : '');
       say(error, feed.state === 'failing' ? withNames(feed.lastError ?? '') : '');
     }));
-  const failing = all.filter(feed => feed.state === 'failing').map(feed => `${feed.exchange} ${feed.connectionType}`);
-  const starting = all.some(feed => feed.state === 'starting');
-  const direct = all.some(feed => feed.seenFrom === 'DIRECT');
-  look(byId('summary'), 'summary ' + (failing.length || direct ? 'bad' : starting ? '' : 'good'));
-  say(byId('summary'), direct ? 'A feed connects directly!' : failing.length
-    ? `Waiting for a proxy: ${failing.join(', ')}. Nothing connects directly.`
-    : starting ? 'Starting.' : `All ${all.length} feeds tick, each through a proxy.`);
+  const those = state => all.filter(feed => stateOfFeed(feed) === state).map(feed => `${feed.exchange} ${feed.connectionType}`).join(', ');
+  const direct = all.filter(feed => feed.seenFrom?.startsWith('DIRECT')).map(feed => feed.exchange).join(', ');
+  const told = all.every(feed => feed.seenFrom);
+  const [failing, late, starting] = ['failing', 'late', 'starting'].map(those);
+  summary(direct ? `Seen without a proxy: ${direct}!` : failing
+    ? `Waiting for a proxy: ${failing}.${told ? ' Nothing connects directly.' : ''}`
+    : late ? `Silent: ${late}.` : starting ? 'Starting.'
+    : told ? `All ${all.length} feeds tick, each through a proxy.`
+    : `All ${all.length} feeds tick. These exchanges do not say whom they see; ask "Why?".`,
+    direct || failing ? 'bad' : late || starting ? '' : 'good');
 }
 
+function summary(text, how) {
+  look(byId('summary'), 'summary ' + how);
+  say(byId('summary'), text);
+}
+
+// A tick comes each second; one that is missing is seen before anybody gives the connection up.
+const ageOf = feed => feed.lastTickAt ? Math.max(0, (now - Date.parse(feed.lastTickAt)) / 1000) : null;
+const stateOfFeed = feed => feed.state === 'ok' && feed.seenFrom && ageOf(feed) > 1.8 ? 'late' : feed.state;
+
 async function why(feed) {
-  const url = `actuator/proxies/${encodeURIComponent(feed.exchange)}/${feed.connectionType}`;
+  // by the host, as the feed itself goes: its name is only what it is called here
+  const url = `actuator/proxies/*/${feed.connectionType}?host=${encodeURIComponent(feed.host)}&port=${feed.port}`;
   say(byId('why-title'), `${feed.exchange} ${feed.connectionType}`);
   byId('why-steps').replaceChildren();
   try {
-    const explained = await (await fetch(url)).json();
+    const answer = await fetch(url);
+    if (!answer.ok) {
+      say(byId('why-decision'), `There is no answer (${answer.status}): expose the actuator endpoint "proxies".`);
+      byId('why').showModal();
+      return;
+    }
+    const explained = await answer.json();
     say(byId('why-decision'), `A connection opened now goes ${withNames(explained.decision)}, because:`);
     byId('why-steps').replaceChildren(...(explained.steps ?? []).map(step => element('li', '', withNames(step))));
   } catch {
@@ -185,8 +213,8 @@ function pools(all) {
       member => member.proxy, () => row(5), (made, member) => {
         say(made.children[0], named(member.proxy));
         badge(made.children[1], member.state);
-        made.children[1].firstElementChild.title = member.why ?? '';
-        made.children[1].setAttribute('aria-label', member.why ? `${member.state}: ${member.why}` : member.state);
+        if (made.children[1].children.length < 2) made.children[1].append(element('div', 'reason'));
+        say(made.children[1].lastElementChild, member.why ?? '');
         say(made.children[2], String(member.active));
         say(made.children[3], String(member.succeeded));
         say(made.children[4], String(member.failed));
@@ -324,6 +352,11 @@ let now = Date.now();
 
 function show(view) {
   now = view.time;
+  lastView = Date.now();
+  connected(true);
+  const exposed = Boolean(view.proxying.pools);
+  byId('not-exposed').hidden = exposed;
+  for (const id of ['pools-section', 'last-section', 'configuration-section']) byId(id).hidden = !exposed;
   localProxies(view.localProxies);
   feeds(view.feeds);
   pools(view.proxying.pools);
@@ -337,9 +370,12 @@ function show(view) {
   }
 }
 
+let lastView = Date.now();
+
 function connected(is) {
   look(byId('link'), 'badge ' + (is ? 'good' : 'bad'));
   say(byId('link'), is ? 'live' : 'not connected');
+  if (!is) summary(`The application does not answer. What stands here was so at ${new Date(lastView).toLocaleTimeString()}.`, 'bad');
 }
 
 const prefersDark = matchMedia('(prefers-color-scheme: dark)');
@@ -355,7 +391,7 @@ prefersDark.addEventListener('change', change => setTheme(change.matches));
 byId('theme').addEventListener('click', () => setTheme(theme() === 'light'));
 byId('reload').addEventListener('click', () => post('actuator/proxies/reload', {}));
 
-const events = new EventSource('events'); // which connects again by itself
-events.addEventListener('open', () => connected(true));
+globalThis.events = new EventSource('events'); // which connects again by itself
+setInterval(() => Date.now() - lastView > 2500 && connected(false), 500); // also if it hangs
 events.addEventListener('error', () => connected(false));
 events.addEventListener('message', event => show(JSON.parse(event.data)));

@@ -7,6 +7,7 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.ProxyUrl;
 import java.io.IOException;
+import java.io.StringReader;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.file.Files;
@@ -22,14 +23,18 @@ import javax.tools.DiagnosticCollector;
 import javax.tools.JavaFileObject;
 import javax.tools.SimpleJavaFileObject;
 import javax.tools.ToolProvider;
+import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.springframework.boot.json.JsonParserFactory;
+import org.w3c.dom.Document;
+import org.w3c.dom.NodeList;
+import org.xml.sax.InputSource;
 
 /** The documentation's examples are settings that work. */
 class DocumentationTests {
-    private static final Pattern BLOCK = Pattern.compile("```(yaml|shell|java|json)\\n(.*?)```", Pattern.DOTALL);
+    private static final Pattern BLOCK = Pattern.compile("```(yaml|shell|java|json|xml)\\n(.*?)```", Pattern.DOTALL);
     private static final Pattern EXPORT = Pattern.compile("(?m)^export (\\w+)=[\"']?(.*?)[\"']?$");
 
     private record Example(Path page, String language, String text) {}
@@ -186,6 +191,38 @@ class DocumentationTests {
                 .filter(problem -> problem.getKind() == Diagnostic.Kind.ERROR)
                 .map(Object::toString)
                 .toList();
+    }
+
+    @TestFactory
+    Stream<DynamicTest> everyJsonExampleIsJson() {
+        return examples().stream()
+                .filter(example -> example.language().equals("json"))
+                .map(example -> DynamicTest.dynamicTest(example.page().toString(), () -> assertThat(
+                                JsonParserFactory.getJsonParser().parseMap(example.text()))
+                        .isNotEmpty()));
+    }
+
+    @TestFactory
+    Stream<DynamicTest> everyDependencyInTheExamplesIsOneThatThereIs() {
+        return examples().stream()
+                .filter(example -> example.language().equals("xml"))
+                .map(example -> DynamicTest.dynamicTest(example.page().toString(), () -> {
+                    Document dependency = DocumentBuilderFactory.newInstance()
+                            .newDocumentBuilder()
+                            .parse(new InputSource(new StringReader(example.text())));
+                    String artifact = dependency
+                            .getElementsByTagName("artifactId")
+                            .item(0)
+                            .getTextContent();
+                    String poms = Files.readString(Path.of("..", "pom.xml"))
+                            + Files.readString(Path.of("..", "starter", "pom.xml"))
+                            + Files.readString(Path.of("..", "sample-app", "pom.xml"));
+                    assertThat(poms).contains("<artifactId>" + artifact + "</artifactId>");
+                    NodeList version = dependency.getElementsByTagName("version");
+                    if (version.getLength() > 0) {
+                        assertThat(poms).contains("<version>" + version.item(0).getTextContent() + "</version>");
+                    }
+                }));
     }
 
     @Test

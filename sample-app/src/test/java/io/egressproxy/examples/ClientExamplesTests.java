@@ -30,7 +30,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import okhttp3.MediaType;
 import okhttp3.OkHttpClient;
+import okhttp3.Request;
+import okhttp3.RequestBody;
+import okhttp3.Response;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -46,6 +50,7 @@ import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Import;
 import org.springframework.core.env.Environment;
+import org.springframework.http.client.ReactorResourceFactory;
 import org.springframework.test.context.DynamicPropertyRegistry;
 import org.springframework.test.context.DynamicPropertySource;
 import org.springframework.test.util.TestSocketUtils;
@@ -94,8 +99,18 @@ class ClientExamplesTests {
     /** Spring Boot has no {@code RestClient.Builder} for reactive web applications, such as the sample is one. */
     @EnableAutoConfiguration
     @Configuration(proxyBeanMethods = false)
-    @Import({TickerRestClient.class, Tickers.Clients.class})
+    @Import({TickerRestClient.class, Tickers.Clients.class, OwnResources.class})
     static class BlockingApplication {}
+
+    /** Those that all share would end with the first application that ends, and others are in this JVM as well. */
+    static class OwnResources {
+        @Bean
+        ReactorResourceFactory reactorResourceFactory() {
+            ReactorResourceFactory resources = new ReactorResourceFactory();
+            resources.setUseGlobalResources(false);
+            return resources;
+        }
+    }
 
     @Test
     void aRestClientAndAnInterface(@Autowired Environment sample) {
@@ -152,7 +167,9 @@ class ClientExamplesTests {
     }
 
     @Test
-    void aClientThatWeDoNotKnow(@Autowired ProxyInjector proxies, @Autowired Environment sample) {
+    void aClientThatWeDoNotKnow(@Autowired ProxyInjector injector, @Autowired Environment sample) {
+        CountedLeases leases = new CountedLeases(injector);
+        ProxyInjector proxies = leases.counted();
         int exchange = sample.getRequiredProperty("sample.local-exchange.port", Integer.class);
         EventLoopGroup eventLoops = new NioEventLoopGroup(1);
         LeasedConnections example = new LeasedConnections(proxies, eventLoops);
@@ -165,6 +182,14 @@ class ClientExamplesTests {
                 proxy("socks5-local", "start");
             }
             assertThat(talk(example, exchange)).contains(VIA_SOCKS5);
+            proxy("socks5-local", "freeze");
+            example.connect("binance", "stream.binance.test", exchange)
+                    .timeout(Duration.ofMillis(300), Mono.empty())
+                    .block(LIMIT);
+            proxy("socks5-local", "start");
+            Awaitility.await().atMost(LIMIT).untilAsserted(() -> assertThat(leases.opened.sum())
+                    .as("each lease is given back")
+                    .isEqualTo(leases.ended.sum()));
         } finally {
             eventLoops.shutdownGracefully(0, 1, TimeUnit.SECONDS).syncUninterruptibly();
         }
@@ -192,11 +217,18 @@ class ClientExamplesTests {
 
     /** Gate's own library. Only the proxies know the name that it connects to. */
     @Test
-    void aLibraryOfAnExchange(@Autowired ProxyInjector proxies) throws ApiException {
+    void aLibraryOfAnExchange(@Autowired ProxyInjector proxies) throws ApiException, IOException {
         DisposableServer gate = HttpServer.create()
                 .host("127.0.0.1")
                 .port(0)
-                .route(routes -> routes.get("/api/v4/spot/tickers", (request, response) -> response.header(
+                .route(routes -> routes.get("/silent", (request, response) -> Mono.never())
+                        .post(
+                                "/echo",
+                                (request, response) -> response.sendString(request.receive()
+                                        .aggregate()
+                                        .asString()
+                                        .map(body -> request.requestHeaders().get("Content-Type") + " " + body)))
+                        .get("/api/v4/spot/tickers", (request, response) -> response.header(
                                         "Content-Type", "application/json")
                                 .sendString(Mono.just("[{\"currency_pair\": \"BTC_USDT\", \"last\": \"64000.5\"}]")))
                         .get("/api/v4/spot/currency_pairs/{pair}", (request, response) -> response.status(400)
@@ -217,6 +249,22 @@ class ClientExamplesTests {
             assertThatThrownBy(() -> spot.getCurrencyPair("NO_PAIR"))
                     .isInstanceOf(ApiException.class)
                     .hasMessageContaining("no such pair");
+            RoutedCalls calls = new RoutedCalls(proxies, "gate");
+            OkHttpClient okHttp = new OkHttpClient.Builder()
+                    .readTimeout(Duration.ofSeconds(2))
+                    .connectTimeout(Duration.ofSeconds(2))
+                    .addInterceptor(calls)
+                    .build();
+            String url = "http://api.gate.test:" + gate.port();
+            Request post = new Request.Builder()
+                    .url(url + "/echo")
+                    .post(RequestBody.create("x".repeat(1_000_000), MediaType.get("text/plain")))
+                    .build();
+            try (Response echoed = okHttp.newCall(post).execute()) {
+                assertThat(echoed.body().string()).startsWith("text/plain").hasSizeGreaterThan(1_000_000);
+            }
+            Request silent = new Request.Builder().url(url + "/silent").build();
+            assertThatThrownBy(() -> okHttp.newCall(silent).execute()).isInstanceOf(IOException.class);
             client.setBasePath("http://api.gate.test:1/api/v4");
             assertThatThrownBy(() -> spot.listTickers().execute()).hasStackTraceContaining("exchange 'gate'");
         } finally {
@@ -226,6 +274,7 @@ class ClientExamplesTests {
 
     @EnableAutoConfiguration
     @Configuration(proxyBeanMethods = false)
+    @Import(OwnResources.class)
     static class ServiceApplication {
         static final List<String> asked = new CopyOnWriteArrayList<>();
 

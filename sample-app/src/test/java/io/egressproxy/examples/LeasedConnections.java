@@ -10,16 +10,22 @@ import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyUrl;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.handler.proxy.HttpProxyHandler;
 import io.netty.handler.proxy.ProxyHandler;
 import io.netty.handler.proxy.Socks5ProxyHandler;
 import io.netty.resolver.NoopAddressResolverGroup;
+import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.MonoSink;
+import reactor.core.scheduler.Schedulers;
 
 /** Connections of a protocol of one's own on plain Netty, as FIX might be. */
 class LeasedConnections {
@@ -33,49 +39,56 @@ class LeasedConnections {
 
     Mono<Channel> connect(String exchange, String host, int port) {
         return proxies.lease(exchange, ConnectionType.WEBSOCKET) // an error if the connection is refused
+                .publishOn(Schedulers.boundedElastic()) // looking a name up takes its time
                 .flatMap(lease -> Mono.create(connected -> connect(lease, host, port, connected)));
     }
 
     private void connect(ProxyLease lease, String host, int port, MonoSink<Channel> connected) {
-        if (!(lease.decision() instanceof UseProxy use)) {
+        ProxyHandler proxy = lease.decision() instanceof UseProxy use ? handler(use.proxy()) : null;
+        if (proxy == null) {
             lease.close(new Outcome.Cancelled());
-            connected.error(new IllegalStateException("this protocol never goes without a proxy"));
+            connected.error(new ConnectException("neither direct nor through such a proxy: " + lease.decision()));
             return;
         }
+        int timeout = Math.toIntExact(((UseProxy) lease.decision()).timeout().toMillis());
+        proxy.setConnectTimeoutMillis(timeout);
+        AtomicReference<@Nullable Duration> latency = new AtomicReference<>();
         long start = System.nanoTime();
-        ProxyHandler proxy = handler(use.proxy());
-        proxy.setConnectTimeoutMillis(use.timeout().toMillis());
-        proxy.connectFuture().addListener(tunnel -> {
-            Duration latency = Duration.ofNanos(System.nanoTime() - start);
-            if (tunnel.isSuccess()) {
-                Channel channel = (Channel) tunnel.getNow();
-                channel.closeFuture().addListener(closed -> lease.close(new Outcome.Succeeded(latency)));
-                lease.established(latency);
-                connected.success(channel);
-            } else {
-                failed(lease, ConnectionStage.HANDSHAKE, connected, tunnel.cause());
-            }
-        });
-        new Bootstrap()
+        ChannelFuture connecting = new Bootstrap()
                 .group(eventLoops)
                 .channel(NioSocketChannel.class)
+                .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, timeout)
                 .resolver(NoopAddressResolverGroup.INSTANCE) // the proxy looks the name up, this machine does not
                 .handler(proxy)
-                .connect(InetSocketAddress.createUnresolved(host, port))
-                .addListener(tcp -> {
-                    if (!tcp.isSuccess()) {
-                        failed(lease, ConnectionStage.TCP, connected, tcp.cause());
-                    }
-                });
+                .connect(InetSocketAddress.createUnresolved(host, port));
+        Channel channel = connecting.channel();
+        connected.onCancel(channel::close); // nobody waits any more
+        connecting.addListener(tcp -> {
+            if (!tcp.isSuccess()) {
+                lease.close(new Outcome.Failed(ConnectionStage.TCP, Blame.PROXY, "no connection to the proxy"));
+                connected.error(tcp.cause());
+            }
+        });
+        proxy.connectFuture().addListener(tunnel -> {
+            if (tunnel.isSuccess()) {
+                latency.set(Duration.ofNanos(System.nanoTime() - start));
+                connected.success(channel);
+            } else { // the next choice goes by it; whose fault it was is not told apart here
+                lease.close(new Outcome.Failed(ConnectionStage.HANDSHAKE, Blame.AMBIGUOUS, "no tunnel"));
+                connected.error(tunnel.cause());
+            }
+        });
+        channel.closeFuture()
+                .addListener(
+                        closed -> { // whatever came of it, the lease is given back
+                            Duration stood = latency.get();
+                            lease.close(stood == null ? new Outcome.Cancelled() : new Outcome.Succeeded(stood));
+                        });
     }
 
-    private static void failed(ProxyLease lease, ConnectionStage stage, MonoSink<Channel> connected, Throwable cause) {
-        lease.close(new Outcome.Failed(stage, Blame.PROXY, "no tunnel")); // the next choice goes by it
-        connected.error(cause);
-    }
-
-    private static ProxyHandler handler(ProxyUrl url) {
-        InetSocketAddress address = new InetSocketAddress(url.host(), url.port());
+    /** Null for schemes that Netty's handlers do not speak. */
+    private static @Nullable ProxyHandler handler(ProxyUrl url) {
+        InetSocketAddress address = new InetSocketAddress(url.host(), url.port()); // looks the proxy's own name up
         ProxyUrl.Credentials user = url.credentials();
         return switch (url.scheme()) {
             case HTTP ->
@@ -86,7 +99,7 @@ class LeasedConnections {
                 user == null
                         ? new Socks5ProxyHandler(address)
                         : new Socks5ProxyHandler(address, user.username(), user.password());
-            default -> throw new IllegalArgumentException("no " + url.scheme() + " here: " + url);
+            default -> null;
         };
     }
 }

@@ -7,12 +7,12 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.http.HttpStatus;
-import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PostMapping;
 import org.springframework.web.bind.annotation.RequestBody;
 import org.springframework.web.bind.annotation.RequestHeader;
 import org.springframework.web.bind.annotation.RestController;
+import org.springframework.web.server.ResponseStatusException;
 
 @RestController
 class MinimalProxyService {
@@ -45,24 +45,25 @@ class MinimalProxyService {
     void health() {}
 
     @PostMapping("/api/v1/proxy/request")
-    ResponseEntity<Answer> give(
-            @RequestHeader("Authorization") String authorization, @RequestBody ProxyRequest request) {
-        if (!authorization.equals("Bearer " + token)) {
-            return ResponseEntity.status(HttpStatus.UNAUTHORIZED).build();
-        }
+    Answer give(
+            @RequestHeader(name = "Authorization", required = false) String authorization,
+            @RequestBody ProxyRequest request) {
+        verify(authorization);
         Object excluded = request.metadata() == null ? null : request.metadata().get("exclude"); // have just failed
         List<Proxy> left = proxies.stream()
                 .filter(proxy -> !(excluded instanceof List<?> failed && failed.contains(proxy.id())))
                 .toList();
         if (left.isEmpty()) {
-            return ResponseEntity.ok(new Answer(null, 60, "embedded_fallback", Map.of())); // have them use their own
+            return new Answer(null, 60, "embedded_fallback", Map.of()); // have them use their own
         }
         Proxy next = left.get(Math.floorMod(turn.getAndIncrement(), left.size()));
-        return ResponseEntity.ok(new Answer(next.url(), 300, "embedded_fallback", Map.of("proxy_id", next.id())));
+        return new Answer(next.url(), 300, "embedded_fallback", Map.of("proxy_id", next.id()));
     }
 
     @PostMapping("/api/v1/proxy/feedback/batch")
-    Map<String, Object> note(@RequestBody Batch batch) {
+    Map<String, Object> note(
+            @RequestHeader(name = "Authorization", required = false) String authorization, @RequestBody Batch batch) {
+        verify(authorization);
         for (Report report : batch.reports()) {
             log.info(
                     "{}: {}",
@@ -70,5 +71,11 @@ class MinimalProxyService {
                     report.event() != null ? report.event() : report.success() ? "worked" : "failed");
         }
         return Map.of(); // or {"invalidate": ["proxy-2"]}: have all forget it
+    }
+
+    private void verify(String authorization) {
+        if (!("Bearer " + token).equals(authorization)) {
+            throw new ResponseStatusException(HttpStatus.UNAUTHORIZED); // and not 400, by which nobody else is asked
+        }
     }
 }

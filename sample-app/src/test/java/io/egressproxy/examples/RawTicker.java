@@ -2,6 +2,8 @@ package io.egressproxy.examples;
 
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ProxyInjector;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import org.springframework.beans.factory.annotation.Value;
 import org.springframework.stereotype.Component;
 import reactor.core.publisher.Flux;
@@ -25,11 +27,16 @@ class RawTicker {
     }
 
     Mono<String> ticker(String symbol) {
-        return http.get().uri(url + "/ticker?symbol=" + symbol).responseSingle((response, body) -> body.asString());
+        return http.get()
+                .uri(url + "/ticker?symbol=" + URLEncoder.encode(symbol, StandardCharsets.UTF_8))
+                .responseSingle((response, body) -> response.status().code() == 200
+                        ? body.asString()
+                        : Mono.error(new IllegalStateException("the exchange answers " + response.status())));
     }
 
     Flux<String> ticks() {
-        return stream.websocket().uri(streamUrl).handle((in, out) -> in.receive()
-                .asString());
+        return stream.websocket()
+                .uri(streamUrl)
+                .handle((in, out) -> in.aggregateFrames().receive().asString());
     }
 }

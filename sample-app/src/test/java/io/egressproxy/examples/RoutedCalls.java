@@ -2,6 +2,7 @@ package io.egressproxy.examples;
 
 import io.egressproxy.ProxyInjector;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Objects;
 import okhttp3.Interceptor;
 import okhttp3.MediaType;
@@ -14,14 +15,17 @@ import okio.Buffer;
 import org.springframework.http.HttpMethod;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.reactive.function.client.WebClient;
-import org.springframework.web.reactive.function.client.WebClientRequestException;
 
 /** Answers the calls of a library that is built on OkHttp by a client that is routed; OkHttp itself connects to nothing. */
 class RoutedCalls implements Interceptor {
+    private static final MediaType OCTETS = MediaType.get("application/octet-stream");
+
     private final WebClient web;
 
     RoutedCalls(ProxyInjector proxies, String exchange) {
-        this.web = proxies.webClient(exchange).build();
+        this.web = proxies.webClient(exchange)
+                .codecs(codecs -> codecs.defaultCodecs().maxInMemorySize(16 * 1024 * 1024))
+                .build();
     }
 
     @Override
@@ -34,15 +38,16 @@ class RoutedCalls implements Interceptor {
         if (body != null) {
             Buffer bytes = new Buffer();
             body.writeTo(bytes);
-            call.header("Content-Type", String.valueOf(body.contentType())).bodyValue(bytes.readByteArray());
+            MediaType type = body.contentType();
+            call.headers(headers -> headers.set("Content-Type", String.valueOf(type == null ? OCTETS : type)))
+                    .bodyValue(bytes.readByteArray());
         }
         try {
-            ResponseEntity<byte[]> answer =
-                    Objects.requireNonNull(call.exchangeToMono(response -> response.toEntity(byte[].class))
-                            .block());
-            return response(request, answer);
-        } catch (WebClientRequestException notConnected) {
-            throw new IOException(notConnected.getMessage(), notConnected); // as OkHttp would say it
+            ResponseEntity<byte[]> answer = call.exchangeToMono(response -> response.toEntity(byte[].class))
+                    .block(Duration.ofMillis(chain.connectTimeoutMillis() + chain.readTimeoutMillis()));
+            return response(request, Objects.requireNonNull(answer));
+        } catch (RuntimeException failure) { // OkHttp, and whoever builds on it, expects no other
+            throw new IOException(failure.getMessage(), failure);
         }
     }
 

@@ -1,6 +1,7 @@
 package io.egressproxy.sample.feed;
 
 import io.egressproxy.sample.feed.FeedView.State;
+import java.net.URI;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -16,6 +17,7 @@ final class Feed {
 
     private final String exchange;
     private final ConnectionType connectionType;
+    private final URI url;
     private final Clock clock;
     private @Nullable Tick lastTick;
     private @Nullable Instant lastTickAt;
@@ -24,9 +26,10 @@ final class Feed {
     private Instant since;
     private @Nullable String lastError;
 
-    Feed(String exchange, ConnectionType connectionType, Clock clock) {
+    Feed(String exchange, ConnectionType connectionType, URI url, Clock clock) {
         this.exchange = exchange;
         this.connectionType = connectionType;
+        this.url = url;
         this.clock = clock;
         this.since = clock.instant();
     }
@@ -72,6 +75,8 @@ final class Feed {
         return new FeedView(
                 exchange,
                 connectionType,
+                String.valueOf(url.getHost()),
+                port(),
                 tick == null ? null : tick.symbol(),
                 tick == null ? null : tick.price(),
                 tick == null ? null : tick.seenFrom(),
@@ -81,6 +86,11 @@ final class Feed {
                 state,
                 since,
                 lastError);
+    }
+
+    private int port() {
+        String scheme = String.valueOf(url.getScheme());
+        return url.getPort() > 0 ? url.getPort() : scheme.endsWith("s") ? 443 : 80; // https, wss
     }
 
     private void enter(State next, Instant now) {

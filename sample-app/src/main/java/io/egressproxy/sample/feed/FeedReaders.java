@@ -18,6 +18,7 @@ import org.springframework.web.reactive.socket.client.WebSocketClient;
 import reactor.core.Disposable;
 import reactor.core.Disposables;
 import reactor.core.publisher.Flux;
+import reactor.core.publisher.FluxSink;
 import reactor.core.publisher.Mono;
 import reactor.util.retry.Retry;
 
@@ -58,17 +59,17 @@ final class FeedReaders implements SmartLifecycle {
         this.patience = properties.patience();
         for (FeedProperties.Source source : properties.feeds()) {
             if (source.restUrl() != null) {
-                readers.add(poll(add(source, ConnectionType.HTTP), source.restUrl()));
+                readers.add(poll(add(source, ConnectionType.HTTP, source.restUrl()), source.restUrl()));
             }
             if (source.websocketUrl() != null) {
-                Feed feed = add(source, ConnectionType.WEBSOCKET);
+                Feed feed = add(source, ConnectionType.WEBSOCKET, source.websocketUrl());
                 readers.add(listen(feed, source.websocketUrl(), source.websocketSubscribe()));
             }
         }
     }
 
-    private Feed add(FeedProperties.Source source, ConnectionType connectionType) {
-        Feed feed = new Feed(source.name(), connectionType, Clock.systemUTC());
+    private Feed add(FeedProperties.Source source, ConnectionType connectionType, URI url) {
+        Feed feed = new Feed(source.name(), connectionType, url, Clock.systemUTC());
         feeds.add(feed);
         return feed;
     }
@@ -92,26 +93,32 @@ final class FeedReaders implements SmartLifecycle {
     }
 
     private Flux<?> listen(Feed feed, URI url, @Nullable String subscribe) {
-        return webSocketClient
-                .execute(url, session -> converse(session, feed, subscribe))
-                // A feed has no end: whoever closed it, it is opened again.
-                .then(Mono.error(() -> new IOException("The WebSocket to " + url.getHost() + " was closed")))
+        // As a stream of what arrives, so that a connection that worked is known to have worked: the pauses begin anew
+        // after it.
+        return Flux.<Tick>create(
+                        ticks -> ticks.onDispose(webSocketClient
+                                .execute(url, session -> converse(session, subscribe, ticks))
+                                // A feed has no end: whoever closed it, it is opened again.
+                                .then(Mono.error(
+                                        () -> new IOException("The WebSocket to " + url.getHost() + " was closed")))
+                                .subscribe(nothing -> {}, ticks::error)),
+                        FluxSink.OverflowStrategy.LATEST)
+                .doOnNext(feed::ticked)
                 .retryWhen(Retry.backoff(Long.MAX_VALUE, RECONNECT_MIN)
                         .maxBackoff(RECONNECT_MAX)
                         .jitter(RECONNECT_JITTER)
-                        .doBeforeRetry(attempt -> feed.failed(attempt.failure())))
-                .flux();
+                        .transientErrors(true)
+                        .doBeforeRetry(attempt -> feed.failed(attempt.failure())));
     }
 
-    private Mono<Void> converse(WebSocketSession session, Feed feed, @Nullable String subscribe) {
+    private Mono<Void> converse(WebSocketSession session, @Nullable String subscribe, FluxSink<Tick> ticks) {
         Mono<Void> hello = subscribe == null ? Mono.empty() : session.send(Mono.just(session.textMessage(subscribe)));
-        Mono<Void> ticks = session.receive()
+        return hello.then(session.receive()
                 // A connection can die without a word; a feed this quiet is taken for dead.
                 .timeout(patience)
                 .filter(message -> message.getType() == WebSocketMessage.Type.TEXT)
-                .doOnNext(message -> feed.ticked(tickReader.read(message.getPayloadAsText())))
-                .then();
-        return hello.then(ticks);
+                .doOnNext(message -> ticks.next(tickReader.read(message.getPayloadAsText())))
+                .then());
     }
 
     private Flux<?> report() {

@@ -10,6 +10,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param exchange the exchange's name
  * @param connectionType how it arrives
+ * @param host the target's
+ * @param port the target's
  * @param symbol of the last tick, if it named one
  * @param price of the last tick, if it named one
  * @param seenFrom who the target saw at the last tick, if it said so
@@ -23,6 +25,8 @@ import org.jspecify.annotations.Nullable;
 record FeedView(
         String exchange,
         ConnectionType connectionType,
+        String host,
+        int port,
         @Nullable String symbol,
         @Nullable String price,
         @Nullable String seenFrom,

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.egressproxy.sample.feed.FeedView.State;
 import java.io.IOException;
+import java.net.URI;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -19,22 +20,23 @@ class FeedTests {
     private static final Instant START = Instant.parse("2026-11-21T00:00:00Z");
 
     private Instant now = START;
-    private final Feed feed = new Feed("binance", ConnectionType.HTTP, new Clock() {
-        @Override
-        public Instant instant() {
-            return now;
-        }
+    private final Feed feed =
+            new Feed("binance", ConnectionType.HTTP, URI.create("http://api.binance.test:1"), new Clock() {
+                @Override
+                public Instant instant() {
+                    return now;
+                }
 
-        @Override
-        public ZoneOffset getZone() {
-            return ZoneOffset.UTC;
-        }
+                @Override
+                public ZoneOffset getZone() {
+                    return ZoneOffset.UTC;
+                }
 
-        @Override
-        public Clock withZone(java.time.ZoneId zone) {
-            return this;
-        }
-    });
+                @Override
+                public Clock withZone(java.time.ZoneId zone) {
+                    return this;
+                }
+            });
 
     private static Tick tick(String seenFrom) {
         return new Tick("BTC-USDT", "64000.12", seenFrom, null);
@@ -79,6 +81,8 @@ class FeedTests {
                 .isEqualTo(new FeedView(
                         "binance",
                         ConnectionType.HTTP,
+                        "api.binance.test",
+                        1,
                         "BTC-USDT",
                         "64000.12",
                         "proxy \"a\"",
