@@ -310,11 +310,7 @@ class ReloadTests {
                         .formatted(proxies.get(0).url())))) {
             application.write(yaml("exchanges: {kraken: {http: {url: \"%s\"}}}"
                     .formatted(proxies.get(0).url())));
-            assertThat(application
-                            .post("proxies/reload", Map.of())
-                            .body()
-                            .get("problems")
-                            .toString())
+            assertThat(refusal(application))
                     .contains("proxy.exchanges.binance.http has had a proxy")
                     .doesNotContain("application.yml");
         }
@@ -720,11 +716,7 @@ class ReloadTests {
         try (OperatedApplication application = OperatedApplication.start(directory, yaml("exchanges:\n" + one))) {
             for (String more : List.of("", "default: {http: {direct: true}}\n")) {
                 application.write(yaml(more + "exchanges:\n" + one + "  two:\n    hosts: [127.0.0.1]\n"));
-                assertThat(application
-                                .post("proxies/reload", Map.of())
-                                .body()
-                                .get("problems")
-                                .toString())
+                assertThat(refusal(application))
                         .contains("proxy.exchanges.two.http has had a proxy, and would connect directly");
                 assertThat(peer(application)).isEqualTo(egress(0));
             }
@@ -800,11 +792,7 @@ class ReloadTests {
             try (OperatedApplication application = OperatedApplication.start(directory, share.formatted(change[0]))) {
                 assertThat(peer(application)).isEqualTo(egress(4));
                 application.write(change[1] < 0 ? yaml("") : share.formatted(change[1]));
-                assertThat(application
-                                .post("proxies/reload", Map.of())
-                                .body()
-                                .get("problems")
-                                .toString())
+                assertThat(refusal(application))
                         .contains("proxy.external-service.rollout-percent is lowered, or the service switched off");
                 assertThat(peer(application)).isEqualTo(egress(4));
             }
@@ -822,11 +810,7 @@ class ReloadTests {
             for (String cut : List.of("*", "127.0.0.0/1", "127.0.0.1")) {
                 application.write(
                         "proxy:\n  enabled: true\n  no-proxy: [bypass.test, \"" + cut + "\"]\n" + exchange.indent(2));
-                assertThat(application
-                                .post("proxies/reload", Map.of())
-                                .body()
-                                .get("problems")
-                                .toString())
+                assertThat(refusal(application))
                         .as(cut)
                         .contains("proxy.no-proxy would have hosts such as 127.0.0.1 connect directly (http)");
                 assertThat(peer(application)).isEqualTo(egress(0));

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.egressproxy.ProxyInjector;
 import io.egressproxy.sample.SampleApplication;
+import io.egressproxy.sample.SamplePorts;
 import io.gate.gateapi.ApiClient;
 import io.gate.gateapi.ApiException;
 import io.gate.gateapi.api.SpotApi;
@@ -53,7 +54,6 @@ import org.springframework.core.env.Environment;
 import org.springframework.http.client.ReactorResourceFactory;
 import org.springframework.test.context.DynamicPropertyRegistry;
 import org.springframework.test.context.DynamicPropertySource;
-import org.springframework.test.util.TestSocketUtils;
 import org.springframework.web.reactive.function.client.WebClient;
 import org.springframework.web.server.WebFilter;
 import reactor.core.Disposable;
@@ -62,7 +62,13 @@ import reactor.netty.DisposableServer;
 import reactor.netty.http.server.HttpServer;
 
 /** Each example reads from the sample's exchange, which says whom it has seen. */
-@SpringBootTest(classes = SampleApplication.class, webEnvironment = WebEnvironment.RANDOM_PORT)
+@SpringBootTest(
+        classes = SampleApplication.class,
+        webEnvironment = WebEnvironment.RANDOM_PORT,
+        properties = {
+            "binance.url=http://api.binance.test:${sample.local-exchange.port}",
+            "binance.stream=ws://stream.binance.test:${sample.local-exchange.port}/ws"
+        })
 @Import({TickerWebClient.class, TickStream.class, RawTicker.class})
 @Timeout(120)
 class ClientExamplesTests {
@@ -76,19 +82,7 @@ class ClientExamplesTests {
 
     @DynamicPropertySource
     static void freePorts(DynamicPropertyRegistry registry) {
-        int exchange = TestSocketUtils.findAvailableTcpPort();
-        registry.add("sample.local-exchange.port", () -> exchange);
-        registry.add("binance.url", () -> "http://api.binance.test:" + exchange);
-        registry.add("binance.stream", () -> "ws://stream.binance.test:" + exchange + "/ws");
-        for (String property : List.of(
-                "sample.local-proxies.socks5-port",
-                "sample.local-proxies.http-port",
-                "sample.local-proxies.second-socks5-port",
-                "sample.local-proxies.leased-socks5-port",
-                "sample.local-proxy-service.port")) {
-            int free = TestSocketUtils.findAvailableTcpPort();
-            registry.add(property, () -> free);
-        }
+        SamplePorts.register(registry);
     }
 
     @Test

@@ -79,20 +79,19 @@ class DocumentedCommandsTests {
     @Timeout(180)
     void everyCurlIsAnswered() throws IOException, InterruptedException {
         int port = TestSocketUtils.findAvailableTcpPort();
-        int service = TestSocketUtils.findAvailableTcpPort();
         List<Command> curls = commands().stream()
                 .filter(command -> command.line().startsWith("curl "))
                 .toList();
         assertThat(curls).hasSizeGreaterThan(10);
-        try (SampleProcess sample = new SampleProcess(
-                directory,
-                "--server.port=" + port,
-                "--sample.local-proxy-service.port=" + service,
-                "--sample.local-exchange.port=" + TestSocketUtils.findAvailableTcpPort(),
-                "--sample.local-proxies.http-port=" + TestSocketUtils.findAvailableTcpPort(),
-                "--sample.local-proxies.socks5-port=" + TestSocketUtils.findAvailableTcpPort(),
-                "--sample.local-proxies.second-socks5-port=" + TestSocketUtils.findAvailableTcpPort(),
-                "--sample.local-proxies.leased-socks5-port=" + TestSocketUtils.findAvailableTcpPort())) {
+        List<String> arguments = new ArrayList<>(SamplePorts.arguments());
+        arguments.add("--server.port=" + port);
+        String prefix = "--sample.local-proxy-service.port=";
+        String service = arguments.stream()
+                .filter(argument -> argument.startsWith(prefix))
+                .map(argument -> argument.substring(prefix.length()))
+                .findFirst()
+                .orElseThrow();
+        try (SampleProcess sample = new SampleProcess(directory, arguments.toArray(String[]::new))) {
             await().atMost(Duration.ofSeconds(60))
                     .until(() -> sample.output().contains("kraken    websocket ok") || !sample.isAlive());
             for (Command command : curls) {

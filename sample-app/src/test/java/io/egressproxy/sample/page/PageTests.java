@@ -3,6 +3,7 @@ package io.egressproxy.sample.page;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.egressproxy.sample.SamplePorts;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
@@ -23,7 +24,6 @@ import org.springframework.boot.test.context.SpringBootTest.WebEnvironment;
 import org.springframework.boot.test.web.server.LocalServerPort;
 import org.springframework.test.context.DynamicPropertyRegistry;
 import org.springframework.test.context.DynamicPropertySource;
-import org.springframework.test.util.TestSocketUtils;
 import org.springframework.web.reactive.function.client.WebClient;
 
 /** The page in a real browser, and what people do with it. */
@@ -41,16 +41,7 @@ class PageTests {
 
     @DynamicPropertySource
     static void freePorts(DynamicPropertyRegistry registry) {
-        for (String property : List.of(
-                "sample.local-exchange.port",
-                "sample.local-proxies.socks5-port",
-                "sample.local-proxies.http-port",
-                "sample.local-proxies.second-socks5-port",
-                "sample.local-proxies.leased-socks5-port",
-                "sample.local-proxy-service.port")) {
-            int free = TestSocketUtils.findAvailableTcpPort();
-            registry.add(property, () -> free);
-        }
+        SamplePorts.register(registry);
     }
 
     @BeforeEach
