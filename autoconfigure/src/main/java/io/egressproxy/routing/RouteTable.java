@@ -301,30 +301,31 @@ final class RouteTable {
         boolean losesHosts = kept
                 && before.claims.stream()
                         .filter(claim -> claim.exchange().equals(id))
-                        .anyMatch(claim -> leadsDirectly(claim.pattern(), type, asked));
+                        .flatMap(claim -> claimants(claim.pattern()))
+                        .anyMatch(claimant -> connectsDirectly(claimant, type, asked));
         boolean takesHosts = direct
                 && claims.stream()
                         .filter(claim -> claim.exchange().equals(id))
-                        .anyMatch(
-                                claim -> before.isKeptFromDirect(before.claimant(claim.pattern()), type, askedBefore));
+                        .flatMap(claim -> before.claimants(claim.pattern()))
+                        .anyMatch(claimant -> before.isKeptFromDirect(claimant, type, askedBefore));
         return losesHosts || takesHosts;
     }
 
-    /** Whether any host of a pattern connects directly now. */
-    private boolean leadsDirectly(HostPattern pattern, ConnectionType type, Predicate<ExchangeId> asked) {
-        if (connectsDirectly(claimant(pattern), type, asked)) {
-            return true;
-        }
-        return !byPattern.containsKey(pattern)
-                && connectsDirectly(ExchangeId.UNMATCHED, type, asked) // as those do that nobody claims any more
-                && claims.stream().noneMatch(claim -> claim.pattern().includes(pattern));
-    }
-
-    /** Whose the hosts of a pattern are. */
-    private ExchangeId claimant(HostPattern pattern) {
+    /**
+     * Whose the hosts of a pattern are: those that nobody claims more closely, and, of patterns that overlap in other ways, one of them as a sample.
+     */
+    private Stream<ExchangeId> claimants(HostPattern pattern) {
         ExchangeId same = byPattern.get(pattern);
-        ExchangeId owner = same != null ? same : exchangeOf(anyHostOf(pattern));
-        return owner == null ? ExchangeId.UNMATCHED : owner;
+        if (same != null) {
+            return Stream.of(same);
+        }
+        ExchangeId widely = claims.stream() // the closest come first
+                .filter(claim -> claim.pattern().includes(pattern))
+                .map(Claim::exchange)
+                .findFirst()
+                .orElse(ExchangeId.UNMATCHED);
+        ExchangeId sample = exchangeOf(anyHostOf(pattern));
+        return Stream.of(widely, sample == null ? ExchangeId.UNMATCHED : sample);
     }
 
     /** A pattern that was cut short can match far more than before: all hosts of an exchange, or all there are. */

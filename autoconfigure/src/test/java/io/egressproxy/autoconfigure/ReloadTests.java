@@ -767,6 +767,17 @@ class ReloadTests {
     }
 
     @Test
+    void hostsThatFallToAWiderExchangeWithoutAProxyAreNotGivenUp() throws IOException {
+        String one = "one: {hosts: [\"%s\"], require-proxy: true, http: {url: \"http://p:1\"}}";
+        String wider = ", two: {hosts: [\".test\"]}}";
+        try (OperatedApplication application =
+                OperatedApplication.start(directory, yaml("exchanges: {" + one.formatted("*.binance.test") + wider))) {
+            application.write(yaml("exchanges: {" + one.formatted("x*.binance.test") + wider));
+            assertThat(refusal(application)).contains("proxy.exchanges.one.http has had a proxy");
+        }
+    }
+
+    @Test
     void aPatternOfNoProxyIsTakenWhereTheExchangeSaysDirectItselfOrRefusesAnyway() throws IOException {
         String before = "exchanges: {one: {hosts: [\"*.one.test\"], http: {url: \"http://p:1\"}},"
                 + " two: {hosts: [\"*.two.test\"], require-proxy: true, http: {url: \"http://p:1\"}}}\n";
