@@ -2,6 +2,7 @@ package io.egressproxy.netty;
 
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyTarget;
@@ -151,6 +152,12 @@ public final class ClientRoutes implements AutoCloseable {
             return key.exchange() == null
                     ? router.target(key.type(), host, port)
                     : new ProxyTarget(key.exchange(), key.type(), host, port);
+        }
+
+        @Override
+        public @Nullable ProxyLease leaseAtOnce(ProxyTarget target, Collection<ProxyUrl> tried)
+                throws ProxyConnectionException {
+            return router.leaseAtOnce(target, tried);
         }
 
         @Override

@@ -210,10 +210,16 @@ public final class NettyHealthChecks implements AutoCloseable {
         }
 
         @Override
+        public ProxyLease leaseAtOnce(ProxyTarget target, Collection<ProxyUrl> tried) throws ProxyConnectionException {
+            if (tried.isEmpty()) {
+                return new CheckLease(target, use);
+            }
+            throw new ProxyConnectionException(target, List.of(), null, null);
+        }
+
+        @Override
         public Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried) {
-            return tried.isEmpty()
-                    ? Mono.just(new CheckLease(target, use))
-                    : Mono.error(new ProxyConnectionException(target, List.of(), null, null));
+            return Mono.fromCallable(() -> leaseAtOnce(target, tried));
         }
     }
 

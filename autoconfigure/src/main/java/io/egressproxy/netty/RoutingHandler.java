@@ -109,6 +109,17 @@ final class RoutingHandler extends ChannelDuplexHandler {
         changesBefore = route.channels().changes();
         ProxyTarget wanted = route.leases().target(address.getHostString(), address.getPort());
         target = wanted;
+        ProxyLease atOnce;
+        try {
+            atOnce = route.leases().leaseAtOnce(wanted, connection.tried());
+        } catch (ProxyConnectionException | RuntimeException refused) {
+            refused(ctx, connection, wanted, refused);
+            return;
+        }
+        if (atOnce != null) {
+            granted(ctx, local, connection, wanted, atOnce);
+            return;
+        }
         // never cancelled: a lease that comes too late is given back, and one that is dropped on its way could not be
         route.leases()
                 .lease(wanted, connection.tried())

@@ -15,6 +15,9 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.Outcome;
 import io.egressproxy.ProxyDecision;
+import io.egressproxy.ProxyDecision.Refuse;
+import io.egressproxy.ProxyDecision.Source;
+import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
@@ -30,6 +33,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -37,17 +41,18 @@ import org.jspecify.annotations.Nullable;
  * The meters of connections, fallbacks and the proxy service. The number of their tags' values is bounded: exchanges that are not
  * configured share one name. Costs nothing until it is bound to a registry. Thread-safe.
  */
+@SuppressWarnings("EnumOrdinal") // places in arrays that live as long as the program
 public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
 
     private static final int MOST_ENDPOINTS = 32;
     private static final int MOST_EXCHANGES = 10_000;
     private static final String NONE = "none";
-    private static final String REFUSED = "refused";
+    private static final int TYPES = ConnectionType.values().length;
 
     private final Supplier<Set<ExchangeId>> current;
     private volatile Set<ExchangeId> configured;
     private final List<Meters> bound = new CopyOnWriteArrayList<>();
-    private final Map<Open, AtomicInteger> open = new ConcurrentHashMap<>();
+    private final Map<ExchangeId, AtomicReferenceArray<AtomicInteger>> open = new ConcurrentHashMap<>(); // by type
     private final Set<Open> measured = ConcurrentHashMap.newKeySet();
     private final Set<String> endpoints = ConcurrentHashMap.newKeySet();
 
@@ -72,11 +77,10 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
     @Override
     public void decided(ProxyTarget target, ProxyDecision decision, @Nullable String correlationId) {
         ExchangeId exchange = known(target.exchange());
-        String source = decision.sourceId();
         for (Meters meters : bound) {
-            meters.decision(new Decided(exchange, target.type(), source)).increment();
+            meters.decision(exchange, target.type(), decision).increment();
         }
-        if (!source.equals(REFUSED)) {
+        if (!(decision instanceof Refuse)) {
             active(target).incrementAndGet();
         }
     }
@@ -97,13 +101,10 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
     @Override
     public void ended(ProxyTarget target, ProxyDecision decision, Outcome outcome, Duration took) {
         ExchangeId exchange = known(target.exchange());
-        Blame blame = outcome instanceof Outcome.Failed failed ? failed.blame() : null;
-        String how = blame != null ? "failed" : outcome instanceof Outcome.Succeeded ? "succeeded" : "cancelled";
         Duration latency = outcome instanceof Outcome.Succeeded succeeded ? succeeded.latency() : took;
         active(target).decrementAndGet();
         for (Meters meters : bound) {
-            meters.connection(new Ended(new Decided(exchange, target.type(), decision.sourceId()), how, blame))
-                    .record(latency);
+            meters.connection(exchange, target.type(), decision, outcome).record(latency);
         }
     }
 
@@ -133,7 +134,13 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
     @Override
     public void reloaded(String outcome) {
         configured = Set.copyOf(current.get());
-        open.keySet().forEach(this::measured); // some of those that are open may have a name of their own now
+        open.forEach((exchange, counts) -> { // some of those that are open may have a name of their own now
+            for (ConnectionType type : ConnectionType.values()) {
+                if (counts.get(type.ordinal()) != null) {
+                    measured(new Open(exchange, type));
+                }
+            }
+        });
         Tags tags = Tags.of(OUTCOME.asString(), outcome);
         bound.forEach(meters ->
                 ProxyMeters.RELOADS.counter(tags).register(meters.registry).increment());
@@ -151,14 +158,16 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
      * lose a name of its own while the connection is open.
      */
     private AtomicInteger active(ProxyTarget target) {
-        Open key = new Open(target.exchange(), target.type());
-        AtomicInteger known = open.get(key);
+        ConnectionType type = target.type();
+        AtomicReferenceArray<AtomicInteger> counts = open.get(target.exchange());
+        AtomicInteger known = counts == null ? null : counts.get(type.ordinal());
         if (known != null) {
             return known;
         }
-        Open bounded = open.size() < MOST_EXCHANGES ? key : new Open(ExchangeId.DEFAULT, target.type());
-        AtomicInteger count = open.computeIfAbsent(bounded, made -> new AtomicInteger());
-        measured(bounded);
+        ExchangeId bounded = counts != null || open.size() < MOST_EXCHANGES ? target.exchange() : ExchangeId.DEFAULT;
+        AtomicInteger count = open.computeIfAbsent(bounded, made -> new AtomicReferenceArray<>(TYPES))
+                .updateAndGet(type.ordinal(), made -> made == null ? new AtomicInteger() : made);
+        measured(new Open(bounded, type));
         return count;
     }
 
@@ -184,10 +193,11 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
     /** All that go by a name now. */
     private int active(Open name) {
         int sum = 0;
-        for (Map.Entry<Open, AtomicInteger> entry : open.entrySet()) {
-            Open key = entry.getKey();
-            boolean counts = key.type() == name.type() && known(key.exchange()).equals(name.exchange());
-            sum += counts ? entry.getValue().get() : 0;
+        for (Map.Entry<ExchangeId, AtomicReferenceArray<AtomicInteger>> entry : open.entrySet()) {
+            AtomicInteger count = entry.getValue().get(name.type().ordinal());
+            if (count != null && known(entry.getKey()).equals(name.exchange())) {
+                sum += count.get();
+            }
         }
         return sum;
     }
@@ -200,52 +210,84 @@ public final class ProxyMetrics implements MeterBinder, ProxyEventListener {
         return known.equals(ExchangeId.UNMATCHED) ? "unmatched" : known.toString();
     }
 
-    private record Decided(ExchangeId exchange, ConnectionType type, String source) {
-        Tags tags() {
+    private record Open(ExchangeId exchange, ConnectionType type) {}
+
+    /** The meters in one registry; those that every connection needs are found without a look at their tags, and without an object for it. */
+    private static final class Meters {
+        private final MeterRegistry registry;
+        private final Map<ExchangeId, OfExchange> exchanges = new ConcurrentHashMap<>();
+
+        Meters(MeterRegistry registry) {
+            this.registry = registry;
+        }
+
+        Counter decision(ExchangeId exchange, ConnectionType type, ProxyDecision decision) {
+            AtomicReferenceArray<Counter> decisions = of(exchange).decisions;
+            int index = OfExchange.index(type, decision);
+            Counter known = decisions.get(index);
+            if (known != null) {
+                return known;
+            }
+            Counter made = ProxyMeters.DECISIONS
+                    .counter(tags(exchange, type, decision))
+                    .register(registry);
+            decisions.set(index, made);
+            return made;
+        }
+
+        Timer connection(ExchangeId exchange, ConnectionType type, ProxyDecision decision, Outcome outcome) {
+            AtomicReferenceArray<Timer> connections = of(exchange).connections;
+            int index = OfExchange.index(type, decision, outcome);
+            Timer known = connections.get(index);
+            if (known != null) {
+                return known;
+            }
+            Blame blame = outcome instanceof Outcome.Failed failed ? failed.blame() : null;
+            String how = blame != null ? "failed" : outcome instanceof Outcome.Succeeded ? "succeeded" : "cancelled";
+            Timer made = ProxyMeters.CONNECTIONS
+                    .timer(tags(exchange, type, decision)
+                            .and(OUTCOME.asString(), how, BLAME.asString(), blame == null ? NONE : blame.id()))
+                    .register(registry);
+            connections.set(index, made);
+            return made;
+        }
+
+        private OfExchange of(ExchangeId exchange) {
+            OfExchange known = exchanges.get(exchange);
+            return known != null ? known : exchanges.computeIfAbsent(exchange, made -> new OfExchange());
+        }
+
+        private static Tags tags(ExchangeId exchange, ConnectionType type, ProxyDecision decision) {
             return Tags.of(
                     EXCHANGE.asString(),
                     name(exchange),
                     CONNECTION_TYPE.asString(),
                     type.id(),
                     SOURCE.asString(),
-                    source);
+                    decision.sourceId());
         }
     }
 
-    private record Ended(Decided decided, String outcome, @Nullable Blame blame) {
-        Tags tags() {
-            return decided.tags().and(OUTCOME.asString(), outcome, BLAME.asString(), blame == null ? NONE : blame.id());
-        }
-    }
+    /** The meters of one exchange that are known by now; where two places stand for the same tags, both hold the same meter. */
+    private static final class OfExchange {
+        private static final int SOURCES = Source.values().length + 2; // and direct, and refused
+        private static final int OUTCOMES = Blame.values().length + 2; // and succeeded, and cancelled
 
-    private record Open(ExchangeId exchange, ConnectionType type) {}
+        private final AtomicReferenceArray<Counter> decisions = new AtomicReferenceArray<>(TYPES * SOURCES);
+        private final AtomicReferenceArray<Timer> connections = new AtomicReferenceArray<>(TYPES * SOURCES * OUTCOMES);
 
-    /** The meters in one registry; those that every connection needs are found without a look at their tags. */
-    private static final class Meters {
-        private final MeterRegistry registry;
-        private final Map<Decided, Counter> decisions = new ConcurrentHashMap<>();
-        private final Map<Ended, Timer> connections = new ConcurrentHashMap<>();
-
-        Meters(MeterRegistry registry) {
-            this.registry = registry;
+        static int index(ConnectionType type, ProxyDecision decision) {
+            int source = decision instanceof UseProxy use
+                    ? use.source().ordinal()
+                    : decision instanceof Refuse ? SOURCES - 1 : SOURCES - 2;
+            return type.ordinal() * SOURCES + source;
         }
 
-        Counter decision(Decided key) {
-            Counter known = decisions.get(key);
-            return known != null
-                    ? known
-                    : decisions.computeIfAbsent(
-                            key,
-                            made -> ProxyMeters.DECISIONS.counter(made.tags()).register(registry));
-        }
-
-        Timer connection(Ended key) {
-            Timer known = connections.get(key);
-            return known != null
-                    ? known
-                    : connections.computeIfAbsent(
-                            key,
-                            made -> ProxyMeters.CONNECTIONS.timer(made.tags()).register(registry));
+        static int index(ConnectionType type, ProxyDecision decision, Outcome outcome) {
+            int how = outcome instanceof Outcome.Failed failed
+                    ? failed.blame().ordinal()
+                    : outcome instanceof Outcome.Succeeded ? OUTCOMES - 1 : OUTCOMES - 2;
+            return index(type, decision) * OUTCOMES + how;
         }
     }
 }

@@ -5,6 +5,7 @@ import io.egressproxy.ProxyUrl;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -13,7 +14,8 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
     private static final PooledProxy[] LIST_ORDER = {};
 
     private final PooledProxy[] proxies;
-    private final PooledProxy[] turns;
+    private final PooledProxy[] turns; // by weight; empty if they come as listed
+    private final PooledProxy[] inTurn;
     private final LongSupplier nanoTime;
     private final long step;
 
@@ -21,8 +23,8 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
         this.proxies = proxies;
         this.turns = turns;
         this.nanoTime = nanoTime;
-        int length = Math.max(1, turns.length == 0 ? proxies.length : turns.length);
-        this.step = Long.divideUnsigned(-1, length) + 1;
+        this.inTurn = turns.length == 0 ? proxies : turns;
+        this.step = Long.divideUnsigned(-1, Math.max(1, inTurn.length)) + 1;
     }
 
     /**
@@ -87,11 +89,25 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
      */
     @Nullable
     PooledProxy turn(long position) {
-        if (turns.length == 0) {
-            return proxies[index(position, proxies.length)];
-        }
-        PooledProxy proxy = turns[index(position, turns.length)];
-        return proxy.isUsable() ? proxy : null;
+        return inTurn(position, inTurn, turns.length > 0);
+    }
+
+    /**
+     * Whose turn it is, and goes on to the next. What is needed of the snapshot is read before: no read can be brought forward over the step.
+     *
+     * @param rotation by {@link #step}s
+     * @return the proxy, or null if it is not usable now
+     */
+    @Nullable
+    PooledProxy next(AtomicLong rotation) {
+        PooledProxy[] list = inTurn;
+        boolean weighted = turns.length > 0;
+        return inTurn(rotation.getAndAdd(step), list, weighted);
+    }
+
+    private static @Nullable PooledProxy inTurn(long position, PooledProxy[] list, boolean weighted) {
+        PooledProxy proxy = list[index(position, list.length)];
+        return weighted && !proxy.isUsable() ? null : proxy;
     }
 
     /** Where in the list of the usable ones that is. */

@@ -1,11 +1,14 @@
 package io.egressproxy.pool;
 
 import io.egressproxy.HealthCheck;
+import io.egressproxy.ProxyDecision.Source;
+import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.settings.PoolMember;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
 import java.util.concurrent.atomic.AtomicLongFieldUpdater;
 import java.util.function.LongSupplier;
@@ -52,6 +55,7 @@ final class PooledProxy {
     private volatile Duration timeout;
     private volatile @Nullable String sslBundle;
     private volatile boolean removed;
+    private volatile @Nullable UseProxy lastDecision;
     private volatile int active; // by ACTIVE only
     private volatile long succeeded; // by SUCCEEDED only
     private volatile long failed; // by FAILED only
@@ -113,6 +117,21 @@ final class PooledProxy {
     @Nullable
     String sslBundle() {
         return sslBundle;
+    }
+
+    /** Mostly the same as the last time, and then the same object. */
+    UseProxy decision(Duration attempt, Source source) {
+        UseProxy last = lastDecision;
+        String bundle = sslBundle;
+        if (last != null
+                && last.source() == source
+                && last.timeout().equals(attempt)
+                && Objects.equals(last.sslBundle(), bundle)) {
+            return last;
+        }
+        UseProxy decision = new UseProxy(url, attempt, bundle, source);
+        lastDecision = decision;
+        return decision;
     }
 
     ProxyBreaker breaker() {

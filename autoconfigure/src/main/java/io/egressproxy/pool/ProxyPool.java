@@ -4,6 +4,8 @@ import io.egressproxy.Blame;
 import io.egressproxy.ConnectionStage;
 import io.egressproxy.HealthCheck;
 import io.egressproxy.Outcome;
+import io.egressproxy.ProxyDecision.Source;
+import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
@@ -213,21 +215,14 @@ public final class ProxyPool {
         }
 
         /**
-         * How long connecting to it and its handshake may take.
+         * What the connection does: it takes the proxy, and has {@code attempt-timeout} for it while others are left to try, or else the proxy's own
+         * limit.
          *
-         * @return {@code attempt-timeout} while others are left to try, or else the proxy's own limit
+         * @param source where the pool was found
+         * @return the decision
          */
-        public Duration timeout() {
-            return timeout;
-        }
-
-        /**
-         * The SSL bundle for it.
-         *
-         * @return the name, or null for the JVM's trust
-         */
-        public @Nullable String sslBundle() {
-            return proxy.sslBundle();
+        public UseProxy decision(Source source) {
+            return proxy.decision(timeout, source);
         }
 
         /** Reports that the target has answered through it. */

@@ -76,15 +76,21 @@ abstract class Selection {
         @Nullable
         PooledProxy select(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
             AtomicLong rotation = leftOut.isEmpty() ? turn : turnOfLimited;
-            long drawn = 0;
-            for (int i = 0; i < MOST_DRAWS; i++) {
-                drawn = rotation.getAndAdd(usable.step());
-                PooledProxy proxy = usable.turn(drawn);
-                if (proxy != null && (leftOut.isEmpty() || !leftOut.contains(proxy.url()))) {
+            PooledProxy first = usable.next(rotation);
+            return first != null && (leftOut.isEmpty() || !leftOut.contains(first.url()))
+                    ? first
+                    : next(usable, leftOut, rotation);
+        }
+
+        private static @Nullable PooledProxy next(
+                PoolSnapshot usable, Collection<ProxyUrl> leftOut, AtomicLong rotation) {
+            for (int i = 1; i < MOST_DRAWS; i++) {
+                PooledProxy proxy = usable.next(rotation);
+                if (proxy != null && !leftOut.contains(proxy.url())) {
                     return proxy;
                 }
             }
-            return next(usable, leftOut, drawn);
+            return Selection.next(usable, leftOut, rotation.get() - usable.step());
         }
 
         @Override
@@ -97,7 +103,7 @@ abstract class Selection {
                     return proxy;
                 }
             }
-            return next(usable, leftOut, position + (MOST_DRAWS - 1) * usable.step());
+            return Selection.next(usable, leftOut, position + (MOST_DRAWS - 1) * usable.step());
         }
     }
 

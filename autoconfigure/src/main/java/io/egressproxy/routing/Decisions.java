@@ -27,8 +27,8 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.function.Function;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -121,11 +121,7 @@ final class Decisions {
         ProxyAnswers answers = isEnabled() ? serviceFor(target, route) : null;
         return answers == null
                 ? Mono.just(decide(target))
-                : delegated(
-                        target,
-                        List.of(),
-                        new Delegated(answers, route, Steps.NONE),
-                        lease -> Mono.just(lease.decision()));
+                : delegated(target, new Delegated(answers, route, Steps.NONE));
     }
 
     /**
@@ -151,8 +147,7 @@ final class Decisions {
             }
             decision = Mono.fromSupplier(() -> embeddedDecision(target, route, steps));
         } else {
-            decision = delegated(
-                    target, List.of(), new Delegated(answers, route, steps), lease -> Mono.just(lease.decision()));
+            decision = delegated(target, new Delegated(answers, route, steps));
         }
         return decision.map(made -> new ProxyRouter.Explanation(made, steps.list()));
     }
@@ -243,33 +238,56 @@ final class Decisions {
     }
 
     /**
-     * A lease for a connection that is about to be opened.
+     * A lease for a connection that is about to be opened, if it is known at once what it does.
      *
      * @param target where it goes
      * @param tried the proxies that have already failed for this connection
-     * @param router knows whether these decisions are still in force, and asks again if not
-     * @return the lease; {@link ProxyConnectionException} if the connection is refused or no proxy is left
+     * @param router knows whether these decisions are still in force
+     * @return the lease, or null if the proxy service has to be {@linkplain #leaseByAsking asked}
+     * @throws ProxyConnectionException if the connection is refused or no proxy is left
+     * @throws OutdatedException if other settings are being put in force
      */
-    Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried, ProxyRouter router) {
+    @Nullable
+    ProxyLease leaseAtOnce(ProxyTarget target, Collection<ProxyUrl> tried, ProxyRouter router)
+            throws ProxyConnectionException {
         if (!isEnabled()) {
-            return Mono.just(new Lease(target, DISABLED, null, null));
+            return new Lease(target, DISABLED, null, null);
         }
         Route route = routes.route(target);
         ProxyAnswers answers = serviceFor(target, route);
         if (answers == null) {
             return granted(lease(target, tried, route));
         }
-        return delegated(target, tried, new Delegated(answers, route, null), lease -> {
-                    if (router.isInForce(this)) {
-                        return granted(lease);
-                    }
-                    lease.discard(); // the service has taken its time, and meanwhile the settings have changed
-                    throw new OutdatedException();
-                })
+        Lease lease = withoutAsking(target, tried, new Delegated(answers, route, null));
+        return lease == null ? null : grantedIfInForce(lease, router);
+    }
+
+    /**
+     * A lease for a connection that is about to be opened, as the proxy service says.
+     *
+     * @param target where it goes
+     * @param tried the proxies that have already failed for this connection
+     * @param router knows whether these decisions are still in force, and asks again if not
+     * @return the lease; {@link ProxyConnectionException} if the connection is refused or no proxy is left
+     */
+    Mono<ProxyLease> leaseByAsking(ProxyTarget target, Collection<ProxyUrl> tried, ProxyRouter router) {
+        Route route = routes.route(target);
+        ProxyAnswers answers = Objects.requireNonNull(serviceFor(target, route));
+        return asked(target, tried, new Delegated(answers, route, null))
+                .flatMap(lease -> Mono.fromCallable(() -> grantedIfInForce(lease, router)))
                 .onErrorResume(OutdatedException.class, changed -> router.leaseAgain(this, target, tried));
     }
 
-    private Mono<ProxyLease> granted(Lease lease) {
+    private ProxyLease grantedIfInForce(Lease lease, ProxyRouter router) throws ProxyConnectionException {
+        if (router.isInForce(this)) {
+            return granted(lease);
+        }
+        lease.discard(); // the service may have taken its time, and meanwhile the settings have changed
+        throw new OutdatedException();
+    }
+
+    /** Everybody is told of it, and it is nobody's yet. */
+    private ProxyLease granted(Lease lease) throws ProxyConnectionException {
         ProxyTarget target = lease.target();
         ProxyDecision decision = lease.decision();
         Why fallback = lease.fallback;
@@ -284,7 +302,7 @@ final class Decisions {
             decisionLog.fellBack(known(target), lease, fallback.id(), fallback.text(), correlationId, trouble);
         }
         if (decision instanceof Refuse refuse) {
-            return Mono.error(new ProxyConnectionException(target, List.of(), refuse.reason(), null));
+            throw new ProxyConnectionException(target, List.of(), refuse.reason(), null);
         }
         if (decision instanceof Direct direct
                 && (direct.reason() == Reason.FALLBACK || direct.reason() == Reason.DIRECTED)) {
@@ -293,7 +311,7 @@ final class Decisions {
         if (lease.answer != null && service != null) {
             service.connectionStarted(target, lease.answer);
         }
-        return Mono.just(lease);
+        return lease;
     }
 
     /**
@@ -341,26 +359,27 @@ final class Decisions {
         }
     }
 
+    /** What is decided where the service may have to be asked; nothing is opened. */
+    private Mono<ProxyDecision> delegated(ProxyTarget target, Delegated delegated) {
+        Lease atOnce = withoutAsking(target, List.of(), delegated);
+        return (atOnce != null ? Mono.just(atOnce) : asked(target, List.of(), delegated)).map(Lease::decision);
+    }
+
     /** The service's proxy; the embedded configuration where it has none, has failed, or is away. */
-    private <T> Mono<T> delegated(
-            ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated, Function<Lease, Mono<T>> then) {
-        Lease atOnce = withoutAsking(target, tried, delegated);
-        return atOnce != null
-                ? then.apply(atOnce)
-                : delegated
-                        .answers()
-                        .ask(target)
-                        .map(answer -> {
-                            delegated.say("the proxy service was asked just now, and answered: " + answer);
-                            return by(answer, Source.SERVICE, target, tried, delegated);
-                        })
-                        .onErrorResume(
-                                failure -> failure instanceof Exception && !(failure instanceof OutdatedException),
-                                away -> Mono.fromSupplier(() -> {
-                                    delegated.say(String.valueOf(away.getMessage()));
-                                    return withoutService(target, tried, delegated, Why.of((Exception) away));
-                                }))
-                        .flatMap(then);
+    private Mono<Lease> asked(ProxyTarget target, Collection<ProxyUrl> tried, Delegated delegated) {
+        return delegated
+                .answers()
+                .ask(target)
+                .map(answer -> {
+                    delegated.say("the proxy service was asked just now, and answered: " + answer);
+                    return by(answer, Source.SERVICE, target, tried, delegated);
+                })
+                .onErrorResume(
+                        failure -> failure instanceof Exception && !(failure instanceof OutdatedException),
+                        away -> Mono.fromSupplier(() -> {
+                            delegated.say(String.valueOf(away.getMessage()));
+                            return withoutService(target, tried, delegated, Why.of((Exception) away));
+                        }));
     }
 
     /** What is known already: by the answer that is kept, or since the service need not be asked. */
@@ -545,8 +564,7 @@ final class Decisions {
             throw new OutdatedException();
         }
         if (grant instanceof ProxyPool.Use use) {
-            UseProxy decision = new UseProxy(use.proxy(), use.timeout(), use.sslBundle(), pooled.source());
-            return new Embedded(new Lease(target, decision, use, null), "", false);
+            return new Embedded(new Lease(target, use.decision(pooled.source()), use, null), "", false);
         }
         Exhausted reason = ((ProxyPool.Grant.None) grant).reason();
         Route handedTo = handedOver(target, pooled);
@@ -566,13 +584,24 @@ final class Decisions {
     }
 
     private final class Lease implements ProxyLease {
+        private static final AtomicIntegerFieldUpdater<Lease> CLOSED =
+                AtomicIntegerFieldUpdater.newUpdater(Lease.class, "closed");
+        private static final AtomicIntegerFieldUpdater<Lease> TOLD =
+                AtomicIntegerFieldUpdater.newUpdater(Lease.class, "told");
+
         private final ProxyTarget target;
         private final ProxyDecision decision;
         private final ProxyPool.@Nullable Use use;
         private final @Nullable Answer answer;
-        private final AtomicBoolean closed = new AtomicBoolean();
-        private final AtomicBoolean told = new AtomicBoolean();
         private final long startNanos;
+
+        @SuppressWarnings(
+                "UnusedVariable") // read and written by CLOSED and TOLD, which spare two objects for each lease
+        private volatile int closed;
+
+        @SuppressWarnings("UnusedVariable")
+        private volatile int told;
+
         private @Nullable Why fallback;
 
         Lease(ProxyTarget target, ProxyDecision decision, ProxyPool.@Nullable Use use, @Nullable Answer answer) {
@@ -625,7 +654,7 @@ final class Decisions {
 
         /** Tells the service, once: what happens to a connection after it has been of use is not the proxy's. */
         private void turnedOut(Outcome outcome) {
-            if (answer != null && service != null && told.compareAndSet(false, true)) {
+            if (answer != null && service != null && TOLD.compareAndSet(this, 0, 1)) {
                 service.connectionTurnedOut(target, answer, outcome);
             }
         }
@@ -642,8 +671,10 @@ final class Decisions {
 
         @Override
         public void close(Outcome outcome) {
-            if (closed.compareAndSet(false, true)) {
-                log.debug("{} {} ended: {}", target, decision, outcome);
+            if (CLOSED.compareAndSet(this, 0, 1)) {
+                if (log.isDebugEnabled()) {
+                    log.debug("{} {} ended: {}", target, decision, outcome);
+                }
                 if (use != null) {
                     use.close(outcome);
                 }

@@ -286,11 +286,31 @@ public final class ProxyRouter {
         return Mono.defer(() -> lease(current, target, tried));
     }
 
+    /**
+     * The same without waiting.
+     *
+     * @param target where it goes
+     * @param tried the proxies that have already failed for this connection
+     * @return the lease, or null if that takes time: ask {@link #lease} for it
+     * @throws ProxyConnectionException if the connection is refused or no proxy is left
+     */
+    public @Nullable ProxyLease leaseAtOnce(ProxyTarget target, Collection<ProxyUrl> tried)
+            throws ProxyConnectionException {
+        try {
+            return current.leaseAtOnce(target, tried, this);
+        } catch (OutdatedException changing) {
+            return null;
+        }
+    }
+
     private Mono<ProxyLease> lease(Decisions decisions, ProxyTarget target, Collection<ProxyUrl> tried) {
         try {
-            return decisions.lease(target, tried, this);
+            ProxyLease atOnce = decisions.leaseAtOnce(target, tried, this);
+            return atOnce != null ? Mono.just(atOnce) : decisions.leaseByAsking(target, tried, this);
         } catch (OutdatedException changing) {
             return leaseAgain(decisions, target, tried);
+        } catch (ProxyConnectionException refused) {
+            return Mono.error(refused);
         }
     }
 

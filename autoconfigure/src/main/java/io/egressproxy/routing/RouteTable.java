@@ -43,6 +43,8 @@ final class RouteTable {
             "require-proxy is true for it, and it would connect directly (%s); configure a proxy for it,"
                     + " or remove require-proxy";
 
+    private static final Route UNMATCHED_DIRECTLY = new Route.Exempt(new Direct(Reason.UNMATCHED_HOST));
+
     /** As nobody would write into the settings. */
     private static final String ANY_NAME = "any-name.invalid";
 
@@ -90,6 +92,7 @@ final class RouteTable {
     private final Routes defaults;
     private final List<Claim> claims = new ArrayList<>();
     private final Map<HostPattern, ExchangeId> byPattern = new HashMap<>();
+    private final Map<String, ExchangeId> byName = new HashMap<>();
     private final Map<ProxyPool, Runnable> reconfigurations = new LinkedHashMap<>();
 
     RouteTable(ProxySettings settings, Function<String, @Nullable ProxySelectionStrategy> strategies) {
@@ -121,6 +124,9 @@ final class RouteTable {
             exchange.hosts().forEach(pattern -> {
                 claims.add(new Claim(pattern, id));
                 byPattern.put(pattern, id);
+                if (pattern.onlyName() != null) {
+                    byName.putIfAbsent(pattern.onlyName(), id);
+                }
             });
         });
         claims.sort(Comparator.comparing((Claim claim) -> !claim.pattern().isExact())
@@ -153,14 +159,23 @@ final class RouteTable {
     Route route(ProxyTarget target) {
         boolean unmatched = target.exchange().equals(ExchangeId.UNMATCHED);
         if (unmatched && settings.unmatchedHosts() == UnmatchedHosts.DIRECT) {
-            return new Route.Exempt(new Direct(Reason.UNMATCHED_HOST));
+            return UNMATCHED_DIRECTLY;
         }
         Routes routes = exchanges.getOrDefault(target.exchange(), defaults);
         String host = target.host();
-        if (host != null && settings.noProxy().stream().anyMatch(pattern -> pattern.matches(host))) {
+        if (host != null && isExempt(new HostPattern.Host(host))) {
             return new Route.Exempt(direct(Reason.BYPASS, routes.requireProxy()));
         }
         return Objects.requireNonNull(routes.byType().get(target.type()));
+    }
+
+    private boolean isExempt(HostPattern.Host host) {
+        for (HostPattern pattern : settings.noProxy()) {
+            if (pattern.matches(host)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** What a route depends on, in words: {@link #route} step by step. */
@@ -220,8 +235,13 @@ final class RouteTable {
     /** The exchange that claims a host; the closest pattern wins. */
     @Nullable
     ExchangeId exchangeOf(String host) {
+        HostPattern.Host wanted = new HostPattern.Host(host);
+        ExchangeId exact = byName.get(wanted.name());
+        if (exact != null) {
+            return exact;
+        }
         for (Claim claim : claims) {
-            if (claim.pattern().matches(host)) {
+            if (claim.pattern().matches(wanted)) {
                 return claim.exchange();
             }
         }

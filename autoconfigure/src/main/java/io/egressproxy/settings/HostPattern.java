@@ -28,6 +28,7 @@ public final class HostPattern {
     private final String text;
     private final @Nullable Pattern glob;
     private final @Nullable String suffix;
+    private final @Nullable String ending; // of all hosts that the pattern covers, if it asks for nothing else
     private final byte @Nullable [] network;
     private final int prefixLength;
 
@@ -36,6 +37,7 @@ public final class HostPattern {
         this.text = text;
         this.glob = glob;
         this.suffix = suffix;
+        this.ending = suffix != null ? suffix : glob != null && text.lastIndexOf('*') == 0 ? text.substring(1) : null;
         this.network = network;
         this.prefixLength = prefixLength;
     }
@@ -89,15 +91,61 @@ public final class HostPattern {
      * @return true if it does
      */
     public boolean matches(String host) {
-        String name = normalize(host);
+        return matches(new Host(host));
+    }
+
+    /**
+     * Whether the pattern covers a host.
+     *
+     * @param host a host that several patterns are asked about
+     * @return true if it does
+     */
+    public boolean matches(Host host) {
         if (network != null) {
-            byte[] address = address(name);
-            return address != null && within(address, network, prefixLength);
+            return host.address != null && within(host.address, network, prefixLength);
         }
+        String name = host.name;
         if (suffix != null) {
             return name.length() > suffix.length() && name.endsWith(suffix);
         }
-        return glob != null ? glob.matcher(name).matches() : name.equals(text);
+        if (glob == null) {
+            return name.equals(text);
+        }
+        return ending != null ? name.endsWith(ending) : glob.matcher(name).matches();
+    }
+
+    /** A host in the form in which patterns are compared with it, worked out once for all of them. */
+    public static final class Host {
+        private final String name;
+        private final byte @Nullable [] address;
+
+        /**
+         * A host.
+         *
+         * @param given a name or an address as a client gives it
+         */
+        public Host(String given) {
+            this.name = normalize(given);
+            this.address = HostPattern.address(name);
+        }
+
+        /**
+         * Its name.
+         *
+         * @return without what makes no difference
+         */
+        public String name() {
+            return name;
+        }
+    }
+
+    /**
+     * The one name that the pattern covers.
+     *
+     * @return the name as {@link Host#name()} has it, or null if the pattern covers several, or an address
+     */
+    public @Nullable String onlyName() {
+        return glob == null && suffix == null && network == null ? text : null;
     }
 
     /**
@@ -118,15 +166,9 @@ public final class HostPattern {
         if (other.isExact()) {
             return matches(other.text);
         }
-        String end = end();
-        return end != null
+        return ending != null
                 && other.network == null
-                && other.text.substring(other.text.lastIndexOf('*') + 1).endsWith(end);
-    }
-
-    /** What all hosts end with that the pattern covers, if that is all that it asks for. */
-    private @Nullable String end() {
-        return suffix != null ? suffix : glob != null && text.lastIndexOf('*') == 0 ? text.substring(1) : null;
+                && other.text.substring(other.text.lastIndexOf('*') + 1).endsWith(ending);
     }
 
     /**
@@ -173,7 +215,7 @@ public final class HostPattern {
         if (name.startsWith("[") && name.endsWith("]")) {
             name = name.substring(1, name.length() - 1);
         }
-        if (name.chars().anyMatch(c -> c >= 0x80)) {
+        if (!isAscii(name)) {
             try { // before the dot at the end is looked at: other scripts have dots of their own
                 name = IDN.toASCII(name, IDN.ALLOW_UNASSIGNED).toLowerCase(Locale.ROOT);
             } catch (IllegalArgumentException notInternational) {
@@ -181,6 +223,15 @@ public final class HostPattern {
             }
         }
         return name.endsWith(".") ? name.substring(0, name.length() - 1) : name;
+    }
+
+    private static boolean isAscii(String name) {
+        for (int i = 0; i < name.length(); i++) {
+            if (name.charAt(i) >= 0x80) {
+                return false;
+            }
+        }
+        return true;
     }
 
     @Override

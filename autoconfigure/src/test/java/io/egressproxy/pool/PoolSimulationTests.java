@@ -8,6 +8,7 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.HealthCheck;
 import io.egressproxy.Outcome;
+import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
@@ -127,7 +128,9 @@ class PoolSimulationTests {
         next.add(use.proxy());
         String host = use.proxy().host();
         if (silent.contains(host)) {
-            after(use.timeout(), () -> goOn(pool, target, next, use, ConnectionStage.HANDSHAKE, Blame.PROXY));
+            after(
+                    use.decision(ProxyDecision.Source.EXCHANGE).timeout(),
+                    () -> goOn(pool, target, next, use, ConnectionStage.HANDSHAKE, Blame.PROXY));
         } else if (refusing.contains(host)) {
             goOn(pool, target, next, use, ConnectionStage.TCP, Blame.PROXY);
         } else if (target == DOWN) {

@@ -11,6 +11,7 @@ import io.egressproxy.ConnectionStage;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.Outcome;
+import io.egressproxy.ProxyDecision.Source;
 import io.egressproxy.ProxySelectionStrategy;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
@@ -227,9 +228,13 @@ class ProxyPoolTests {
         ProxyPool.Use second = use(pool, first.proxy());
         ProxyPool.Use third = use(pool, first.proxy(), second.proxy());
         assertThat(List.of(first, second, third))
-                .extracting(ProxyPool.Use::timeout)
+                .extracting(ProxyPoolTests::timeout)
                 .containsExactly(Duration.ofSeconds(5), Duration.ofSeconds(5), Duration.ofSeconds(20));
-        assertThat(use(pool("round_robin", 1)).timeout()).isEqualTo(Duration.ofSeconds(20));
+        assertThat(timeout(use(pool("round_robin", 1)))).isEqualTo(Duration.ofSeconds(20));
+    }
+
+    private static Duration timeout(ProxyPool.Use use) {
+        return use.decision(Source.EXCHANGE).timeout();
     }
 
     @Test
