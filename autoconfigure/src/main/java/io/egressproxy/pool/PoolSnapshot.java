@@ -5,7 +5,6 @@ import io.egressproxy.ProxyUrl;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -24,7 +23,7 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
         this.turns = turns;
         this.nanoTime = nanoTime;
         this.inTurn = turns.length == 0 ? proxies : turns;
-        this.step = Long.divideUnsigned(-1, Math.max(1, inTurn.length)) + 1;
+        this.step = Long.MAX_VALUE / Math.max(1, inTurn.length) + 1;
     }
 
     /**
@@ -74,8 +73,8 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
     }
 
     /**
-     * How far a rotation goes from one turn to the next. A rotation is a circle of 2^64 steps, so that whose turn it is takes a multiplication and not
-     * a division, which costs as much as all the rest; after 2^50 turns among 10 000 one is skipped.
+     * How far a rotation goes from one turn to the next. A rotation is a circle of 2^63 steps, so that whose turn it is takes a multiplication and not
+     * a division, which costs as much as all the rest; after 2^49 turns among 10 000 one is skipped.
      */
     long step() {
         return step;
@@ -99,10 +98,10 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
      * @return the proxy, or null if it is not usable now
      */
     @Nullable
-    PooledProxy next(AtomicLong rotation) {
+    PooledProxy next(Rotation rotation) {
         PooledProxy[] list = inTurn;
         boolean weighted = turns.length > 0;
-        return inTurn(rotation.getAndAdd(step), list, weighted);
+        return inTurn(rotation.goOn(step), list, weighted);
     }
 
     private static @Nullable PooledProxy inTurn(long position, PooledProxy[] list, boolean weighted) {
@@ -115,9 +114,9 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
         return index(position, proxies.length);
     }
 
-    /** The upper half of the product, both taken as unsigned. */
+    /** The position's share of the circle, of the list. */
     private static int index(long position, int length) {
-        return (int) (Math.multiplyHigh(position, length) + ((position >> 63) & length));
+        return (int) Math.multiplyHigh(position & Long.MAX_VALUE, 2L * length);
     }
 
     /** How busy a proxy is; at the clock is looked only if it has failed of late. */

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -73,10 +74,11 @@ public final class ProxyPool {
     private volatile long roundAtNanos;
     private volatile PoolSnapshot usable;
     private volatile PoolSnapshot spares;
-    private volatile boolean complete = true;
     private volatile boolean draining;
     private volatile int version;
     private volatile long drainedTakenAtNanos;
+    private volatile boolean
+            awaitsProbe; // spares connections a look at the clock while checks bring back all that is out
     private volatile long probeAtNanos;
 
     private final List<Consumer<ProxyUrl>> outListeners = new CopyOnWriteArrayList<>();
@@ -637,7 +639,7 @@ public final class ProxyPool {
         } else if (tried.size() >= settings.maxAttempts()) {
             return new Grant.None(Exhausted.ATTEMPTS);
         }
-        if (!complete && nanoTime.getAsLong() - probeAtNanos >= 0) {
+        if (isProbeDue()) {
             Use probe = probe(target, tried);
             if (probe != null) {
                 return probe;
@@ -711,7 +713,7 @@ public final class ProxyPool {
      */
     public @Nullable Preview preview(ProxyTarget target) {
         endDrains();
-        PooledProxy trial = !complete && nanoTime.getAsLong() - probeAtNanos >= 0 ? nextTrial(target) : null;
+        PooledProxy trial = isProbeDue() ? nextTrial(target) : null;
         if (trial != null) {
             return preview(trial, proxies.size() > 1, "its time of being left out is over, and it is tried");
         }
@@ -1183,30 +1185,34 @@ public final class ProxyPool {
         usable = usable.only(closed);
         spares = usable.unweighted(proxies.stream().filter(PooledProxy::isSpare).toList());
         scheduleProbe();
-        complete = closed.size() == proxies.size();
         if (closed.isEmpty()) {
             requestCheckRound();
         }
     }
 
+    /** Whether the time of being left out is over for a proxy that no check brings back. */
+    private boolean isProbeDue() {
+        return awaitsProbe && nanoTime.getAsLong() - probeAtNanos >= 0;
+    }
+
     /** Notes when the first proxy that is out may be tried, so that connections before then take no lock. */
     private void scheduleProbe() {
         long now = nanoTime.getAsLong();
-        probeAtNanos = now
-                + LongStream.concat(
-                                proxies.stream()
-                                        .filter(proxy -> proxy.breaker().state() != ProxyBreaker.State.CLOSED
-                                                && proxy.drain() == null
-                                                && !proxy.isDown()
-                                                && !healsByCheck(proxy))
-                                        .mapToLong(proxy -> proxy.breaker().untilNanos() - now),
-                                proxies.stream()
-                                        .map(PooledProxy::drain)
-                                        .filter(drain -> drain != null && drain.untilNanos() != null)
-                                        .mapToLong(drain -> Objects.requireNonNull(Objects.requireNonNull(drain)
-                                                        .untilNanos())
-                                                - now))
-                        .min()
-                        .orElse(Long.MAX_VALUE / 2); // all that are out come back by a check
+        OptionalLong first = LongStream.concat(
+                        proxies.stream()
+                                .filter(proxy -> proxy.breaker().state() != ProxyBreaker.State.CLOSED
+                                        && proxy.drain() == null
+                                        && !proxy.isDown()
+                                        && !healsByCheck(proxy))
+                                .mapToLong(proxy -> proxy.breaker().untilNanos() - now),
+                        proxies.stream()
+                                .map(PooledProxy::drain)
+                                .filter(drain -> drain != null && drain.untilNanos() != null)
+                                .mapToLong(drain -> Objects.requireNonNull(
+                                                Objects.requireNonNull(drain).untilNanos())
+                                        - now))
+                .min();
+        first.ifPresent(in -> probeAtNanos = now + in);
+        awaitsProbe = first.isPresent();
     }
 }

@@ -5,7 +5,6 @@ import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
 import java.util.Collection;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * Thread-safe; the built-in ones allocate nothing, and what some proxies are left out for a connection costs them a few more
  * draws, not a copy of the pool.
  */
-abstract class Selection {
+abstract class Selection extends Rotation {
     /** Up to so many proxies the least busy is found by looking at all of them. */
     private static final int EXACT_UP_TO = 128;
 
@@ -69,13 +68,12 @@ abstract class Selection {
      * own: in a shared one the proxy after a failing one would get its share as well.
      */
     private static final class RoundRobin extends Selection {
-        private final AtomicLong turn = new AtomicLong();
-        private final AtomicLong turnOfLimited = new AtomicLong();
+        private final Rotation ofLimited = new Rotation();
 
         @Override
         @Nullable
         PooledProxy select(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
-            AtomicLong rotation = leftOut.isEmpty() ? turn : turnOfLimited;
+            Rotation rotation = leftOut.isEmpty() ? this : ofLimited;
             PooledProxy first = usable.next(rotation);
             return first != null && (leftOut.isEmpty() || !leftOut.contains(first.url()))
                     ? first
@@ -83,20 +81,20 @@ abstract class Selection {
         }
 
         private static @Nullable PooledProxy next(
-                PoolSnapshot usable, Collection<ProxyUrl> leftOut, AtomicLong rotation) {
+                PoolSnapshot usable, Collection<ProxyUrl> leftOut, Rotation rotation) {
             for (int i = 1; i < MOST_DRAWS; i++) {
                 PooledProxy proxy = usable.next(rotation);
                 if (proxy != null && !leftOut.contains(proxy.url())) {
                     return proxy;
                 }
             }
-            return Selection.next(usable, leftOut, rotation.get() - usable.step());
+            return Selection.next(usable, leftOut, rotation.position() - usable.step());
         }
 
         @Override
         @Nullable
         PooledProxy preview(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
-            long position = leftOut.isEmpty() ? turn.get() : turnOfLimited.get();
+            long position = (leftOut.isEmpty() ? this : ofLimited).position();
             for (int i = 0; i < MOST_DRAWS; i++) {
                 PooledProxy proxy = usable.turn(position + i * usable.step());
                 if (proxy != null && !leftOut.contains(proxy.url())) {
@@ -134,14 +132,12 @@ abstract class Selection {
      * spreads almost as well at no cost (the power of two choices). Those that are equally busy come in rotation.
      */
     private static final class LeastConnections extends Selection {
-        private final AtomicLong turn = new AtomicLong();
-
         @Override
         @Nullable
         PooledProxy select(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
             return usable.size() > EXACT_UP_TO
                     ? lessBusyOfTwo(usable, leftOut)
-                    : leastBusy(usable, leftOut, turn.getAndAdd(usable.step()));
+                    : leastBusy(usable, leftOut, goOn(usable.step()));
         }
 
         private static @Nullable PooledProxy leastBusy(

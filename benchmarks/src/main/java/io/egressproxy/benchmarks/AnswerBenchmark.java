@@ -11,31 +11,16 @@ import io.egressproxy.service.AnswerKey;
 import io.egressproxy.service.ProxyServiceClient;
 import io.egressproxy.service.ServiceDelegation;
 import java.time.Duration;
-import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
-import org.openjdk.jmh.annotations.Warmup;
 import reactor.core.publisher.Mono;
 
 /**
  * Finding the kept answer of a proxy service, beside the bare cache: the same library, key and expiry for each entry, and
  * nothing else.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.NANOSECONDS)
-@Fork(1)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
-public class AnswerBenchmark {
+public class AnswerBenchmark extends NanosBenchmark {
     private static final int EXCHANGES = 64;
 
     private final ProxyTarget[] targets = new ProxyTarget[EXCHANGES];

@@ -24,15 +24,25 @@ final class ServiceAnswers {
 
     private ServiceAnswers() {}
 
+    static ProxySettings settingsWithoutService() {
+        return settings(Map.of());
+    }
+
     static ProxySettings settings() {
-        Map<String, Object> values = new HashMap<>(Map.of(
-                "proxy.enabled", "true",
-                "proxy.default.http.pool[0].url", "http://10.1.2.4:8080",
-                "proxy.default.http.pool[1].url", "http://10.1.2.5:8080",
-                "proxy.default.http.pool[2].url", "http://10.1.2.6:8080",
+        return settings(Map.of(
                 "proxy.external-service.enabled", "true",
                 "proxy.external-service.endpoints", "http://127.0.0.1:1",
                 "proxy.external-service.health-check.enabled", "false"));
+    }
+
+    private static ProxySettings settings(Map<String, Object> service) {
+        Map<String, Object> values = new HashMap<>(service);
+        values.put("proxy.enabled", "true");
+        values.put("proxy.exchanges.binance.hosts", ".binance.com");
+        values.put("proxy.exchanges.kraken.hosts", "api.kraken.com, *.kraken.com");
+        for (int i = 0; i < 3; i++) {
+            values.put("proxy.default.http.pool[" + i + "].url", "http://10.1.2." + (4 + i) + ":8080");
+        }
         StandardEnvironment environment = new StandardEnvironment();
         environment.getPropertySources().addFirst(new MapPropertySource("benchmark", values));
         return ProxySettingsBinder.bind(environment);

@@ -10,42 +10,28 @@ import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.ProxyUrl;
+import io.egressproxy.benchmarks.NanosBenchmark;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import io.vertx.core.net.endpoint.LoadBalancer;
 import io.vertx.core.net.endpoint.ServerSelector;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.Warmup;
+import org.openjdk.jmh.annotations.TearDown;
 
 /**
  * Choosing a proxy, and nothing else: ours beside the peers and lower bounds in one run. The same number of connections is open through each proxy for
  * those that count them.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.NANOSECONDS)
-@Fork(1)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
-public class PickBenchmark {
+public class PickBenchmark extends NanosBenchmark {
     private static final ProxyTarget TARGET =
             new ProxyTarget(ExchangeId.of("binance"), ConnectionType.HTTP, "api.binance.com", 443);
     private static final Collection<ProxyUrl> NONE = List.of();
@@ -53,10 +39,6 @@ public class PickBenchmark {
 
     @Param({"10", "100", "1000", "10000"})
     private int size;
-
-    /** Of the proxies, spread evenly; the peers and the bounds are measured without. */
-    @Param({"0", "10"})
-    private int ejectedPercent;
 
     private ProxyUrl[] bare;
     private AtomicIntegerArray loads;
@@ -70,6 +52,11 @@ public class PickBenchmark {
     private ServerSelector vertxRoundRobin;
     private ServerSelector vertxRandom;
     private ServerSelector vertxLeastRequests;
+    private ServerSelector vertxPowerOfTwoChoices;
+    private GrpcPicker grpcRoundRobin;
+    private GrpcPicker grpcLeastRequest;
+    private SpringCloudBalancer springCloud;
+    private SpringCloudBalancer springCloudHealthChecked;
 
     @Setup
     public void createPools() {
@@ -79,14 +66,7 @@ public class PickBenchmark {
         bare = urls.toArray(ProxyUrl[]::new);
         loads = new AtomicIntegerArray(
                 IntStream.generate(() -> OPEN).limit(size).toArray());
-        List<PooledProxy> proxies = urls.stream().map(PickBenchmark::pooled).toList();
-        List<PooledProxy> left = new ArrayList<>();
-        for (int i = 0; i < size; i++) {
-            if (ejectedPercent == 0 || i % (100 / ejectedPercent) != 0) {
-                left.add(proxies.get(i));
-            }
-        }
-        usable = PoolSnapshot.of(proxies, System::nanoTime).only(left);
+        usable = PoolSnapshot.of(urls.stream().map(PickBenchmark::pooled).toList(), System::nanoTime);
         armeria = EndpointGroup.of(
                 EndpointSelectionStrategy.roundRobin(),
                 urls.stream().map(url -> Endpoint.of(url.host(), url.port())).toList());
@@ -94,6 +74,19 @@ public class PickBenchmark {
         vertxRoundRobin = VertxEndpoints.selector(LoadBalancer.ROUND_ROBIN, size, 0);
         vertxRandom = VertxEndpoints.selector(LoadBalancer.RANDOM, size, 0);
         vertxLeastRequests = VertxEndpoints.selector(LoadBalancer.LEAST_REQUESTS, size, OPEN);
+        vertxPowerOfTwoChoices = VertxEndpoints.selector(LoadBalancer.POWER_OF_TWO_CHOICES, size, OPEN);
+        grpcRoundRobin = new GrpcPicker(GrpcPicker.provider("round_robin"), size, i -> false);
+        grpcLeastRequest = new GrpcPicker(GrpcPicker.provider("least_request_experimental"), size, i -> false);
+        springCloud = SpringCloudBalancer.of(size);
+        springCloudHealthChecked = SpringCloudBalancer.healthChecked(size);
+    }
+
+    @TearDown
+    public void close() throws Exception {
+        grpcRoundRobin.close();
+        grpcLeastRequest.close();
+        springCloud.close();
+        springCloudHealthChecked.close();
     }
 
     private static PooledProxy pooled(ProxyUrl url) {
@@ -173,5 +166,30 @@ public class PickBenchmark {
     @Benchmark
     public int vertxLeastRequests() {
         return vertxLeastRequests.select();
+    }
+
+    @Benchmark
+    public int vertxPowerOfTwoChoices() {
+        return vertxPowerOfTwoChoices.select();
+    }
+
+    @Benchmark
+    public Object grpcRoundRobin() {
+        return grpcRoundRobin.pick();
+    }
+
+    @Benchmark
+    public Object grpcLeastRequest() {
+        return grpcLeastRequest.pick();
+    }
+
+    @Benchmark
+    public Object springCloudRoundRobin() {
+        return springCloud.choose();
+    }
+
+    @Benchmark
+    public Object springCloudRoundRobinHealthChecked() {
+        return springCloudHealthChecked.choose();
     }
 }

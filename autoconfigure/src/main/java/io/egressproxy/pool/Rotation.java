@@ -1,0 +1,20 @@
+package io.egressproxy.pool;
+
+import java.util.concurrent.atomic.AtomicLongFieldUpdater;
+
+/** Whose turn it is, as a place on a circle of 2^63 steps. A strategy is one itself: whatever stands between it and the counter is paid for by each connection. */
+class Rotation {
+    private static final AtomicLongFieldUpdater<Rotation> POSITION =
+            AtomicLongFieldUpdater.newUpdater(Rotation.class, "position");
+
+    private volatile long position; // written by POSITION only
+
+    /** Where it is, before it goes on. */
+    final long goOn(long step) {
+        return POSITION.getAndAdd(this, step);
+    }
+
+    final long position() {
+        return position;
+    }
+}
