@@ -53,22 +53,47 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
      */
     record PartlyTried(ProxyUrl proxy, List<InetSocketAddress> addresses, long leftNanos) {}
 
+    /**
+     * That an attempt has failed, to whoever makes the next one, and to nobody else: what is to be said is said when no other is left. Most that
+     * fail are followed by one that does not, so it is cheap.
+     */
+    static final class AttemptFailedException extends RuntimeException {
+        AttemptFailedException() {
+            super("another attempt is made", null, false, false);
+        }
+    }
+
     private final InetSocketAddress target;
-    private final List<ProxyUrl> tried = new ArrayList<>();
-    private final List<ProxyConnectionException.Attempt> failures = new ArrayList<>();
-    private final Map<ProxyUrl, PartlyTried> partlyTried = new HashMap<>();
+    private final int attempts;
+    private List<ProxyUrl> tried = List.of();
+    private List<ProxyConnectionException.Attempt> failures = List.of();
+    private Map<ProxyUrl, PartlyTried> partlyTried = Map.of();
     private List<InetSocketAddress> directAddresses = List.of();
     private int started;
     private @Nullable Throwable lastCause;
     private @Nullable Throwable end;
 
+    private ConnectionPlan(InetSocketAddress target, int attempts) {
+        this.target = target;
+        this.attempts = attempts;
+    }
+
     /**
-     * A plan for a target.
+     * A plan of as many attempts as are of use.
      *
      * @param target the target as the client named it
      */
-    ConnectionPlan(InetSocketAddress target) {
-        this.target = target;
+    static ConnectionPlan of(InetSocketAddress target) {
+        return new ConnectionPlan(target, MAX_ATTEMPTS);
+    }
+
+    /**
+     * A plan for somebody who makes one attempt.
+     *
+     * @param target the target as the client named it
+     */
+    static ConnectionPlan ofOneAttempt(InetSocketAddress target) {
+        return new ConnectionPlan(target, 1);
     }
 
     InetSocketAddress target() {
@@ -77,7 +102,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
 
     /** The proxies that have failed, for the router to leave out. */
     List<ProxyUrl> tried() {
-        return Collections.unmodifiableList(tried);
+        return tried.isEmpty() ? tried : Collections.unmodifiableList(tried);
     }
 
     List<ProxyConnectionException.Attempt> failures() {
@@ -89,7 +114,16 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
         started++;
     }
 
+    /** Whether the attempt that has begun last is followed by another one if it fails, unless the plan {@linkplain #end ends}. */
+    boolean hasAnotherAttempt() {
+        return end == null && started < attempts;
+    }
+
     void failed(ProxyConnectionException.Attempt attempt, Throwable cause) {
+        if (failures.isEmpty()) { // most connections need one attempt
+            tried = new ArrayList<>();
+            failures = new ArrayList<>();
+        }
         tried.add(attempt.proxy());
         failures.add(attempt);
         lastCause = cause;
@@ -104,10 +138,13 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
     /** What is left of a proxy that was begun, or null. The next attempt may be given another proxy, and this one later. */
     @Nullable
     PartlyTried takePartlyTried(ProxyUrl proxy) {
-        return partlyTried.remove(proxy);
+        return partlyTried.isEmpty() ? null : partlyTried.remove(proxy);
     }
 
     void partlyTried(PartlyTried proxy) {
+        if (partlyTried.isEmpty()) {
+            partlyTried = new HashMap<>();
+        }
         partlyTried.put(proxy.proxy(), proxy);
     }
 
@@ -140,7 +177,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
 
     @Override
     public int size() {
-        return end == null ? MAX_ATTEMPTS : Math.max(1, started);
+        return end == null ? attempts : Math.max(1, started);
     }
 
     @Override

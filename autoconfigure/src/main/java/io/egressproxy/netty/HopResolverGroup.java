@@ -45,7 +45,8 @@ final class HopResolverGroup extends AddressResolverGroup<SocketAddress> {
 
         @Override
         public Future<SocketAddress> resolve(SocketAddress address, Promise<SocketAddress> promise) {
-            return promise.setSuccess(new ConnectionPlan((InetSocketAddress) address).get(0));
+            return promise.setSuccess(
+                    ConnectionPlan.ofOneAttempt((InetSocketAddress) address).get(0));
         }
 
         @Override
@@ -55,7 +56,7 @@ final class HopResolverGroup extends AddressResolverGroup<SocketAddress> {
 
         @Override
         public Future<List<SocketAddress>> resolveAll(SocketAddress address, Promise<List<SocketAddress>> promise) {
-            return promise.setSuccess(new ConnectionPlan((InetSocketAddress) address));
+            return promise.setSuccess(ConnectionPlan.of((InetSocketAddress) address));
         }
 
         @Override

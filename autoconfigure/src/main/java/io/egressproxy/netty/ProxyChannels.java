@@ -18,16 +18,22 @@ import reactor.netty.Connection;
 import reactor.netty.channel.ChannelOperations;
 
 /**
- * The channels that are open, by the proxy that they go through. When a proxy is out, or settings have changed so that a channel leads where its
+ * The channels that are open, and the proxies that they go through. When a proxy is out, or settings have changed so that a channel leads where its
  * target no longer goes, those that lie idle in a connection pool are closed, and those in use are not put back into it; otherwise a pooled
  * connection would lead through a dead proxy, or directly, long after that was decided otherwise. Requests in flight go on, and so do
  * WebSockets. Thread-safe.
  */
 final class ProxyChannels {
-    private static final Object DIRECTLY = new Object();
-
-    private final Map<Object, Map<Channel, BooleanSupplier>> channels = new ConcurrentHashMap<>();
+    private final Map<Channel, Way> channels = new ConcurrentHashMap<>();
     private volatile int changes;
+
+    /**
+     * Where a channel goes.
+     *
+     * @param proxy what it goes through, or null if it is direct
+     * @param leadsRight whether a connection to its target would go this way by the settings of today
+     */
+    private record Way(@Nullable ProxyUrl proxy, BooleanSupplier leadsRight) {}
 
     /** Differs from what it was before whenever the settings have changed since. */
     int changes() {
@@ -35,46 +41,46 @@ final class ProxyChannels {
     }
 
     /**
-     * A channel is open.
+     * A channel is open. Whoever says so has to {@linkplain #remove remove} it when it is closed.
      *
      * @param proxy what it goes through, or null if it is direct
      * @param changesBefore {@link #changes()} at the time of its decision
      * @param leadsRight whether a connection to its target would go this way by the settings of today
      */
     void add(@Nullable ProxyUrl proxy, Channel channel, int changesBefore, BooleanSupplier leadsRight) {
-        Object key = proxy == null ? DIRECTLY : proxy;
-        channels.compute(key, (way, open) -> {
-            Map<Channel, BooleanSupplier> those = open == null ? new ConcurrentHashMap<>() : open;
-            those.put(channel, leadsRight);
-            return those;
-        });
-        channel.closeFuture().addListener(closed -> remove(key, channel));
+        channels.put(channel, new Way(proxy, leadsRight));
+        if (!channel.isOpen()) { // closed just before, and so whoever removes it has done so
+            channels.remove(channel);
+            return;
+        }
         if (changes != changesBefore && !leadsRight.getAsBoolean()) {
             onLoop(channel); // it was decided on before the change, and opened after
         }
     }
 
-    private void remove(Object key, Channel channel) {
-        channels.computeIfPresent(key, (way, open) -> {
-            open.remove(channel);
-            return open.isEmpty() ? null : open;
-        });
+    /** The channel is closed. */
+    void remove(Channel channel) {
+        channels.remove(channel);
     }
 
     /** The proxy is out. */
     void retire(ProxyUrl proxy) {
-        channels.getOrDefault(proxy, Map.of()).keySet().forEach(ProxyChannels::onLoop);
+        channels.forEach((channel, way) -> {
+            ProxyUrl through = way.proxy();
+            if (through != null && through.equals(proxy)) {
+                onLoop(channel);
+            }
+        });
     }
 
     /** The settings have changed. */
     void retireMisled() {
         increment();
-        channels.values()
-                .forEach(open -> open.forEach((channel, leadsRight) -> {
-                    if (!leadsRight.getAsBoolean()) {
-                        onLoop(channel);
-                    }
-                }));
+        channels.forEach((channel, way) -> {
+            if (!way.leadsRight().getAsBoolean()) {
+                onLoop(channel);
+            }
+        });
     }
 
     private synchronized void increment() {

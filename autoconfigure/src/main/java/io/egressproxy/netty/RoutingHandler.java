@@ -28,7 +28,6 @@ import java.util.Objects;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.regex.Pattern;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import reactor.netty.NettyPipeline;
@@ -52,8 +51,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
         FAILED
     }
 
-    /** Anything that a name or address may hold; what else stands there would end up in a CONNECT line or a log. */
-    private static final Pattern HOST = Pattern.compile("[^\\x00-\\x20\\x7f/@?#\\\\]{1,255}");
+    private static final int LONGEST_HOST = 255;
 
     private final ChannelRoute route;
     private State state = State.IDLE;
@@ -102,7 +100,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
                     "the client has a proxy of its own, by proxy() after the route or by proxyWhen();" + " remove it");
             return;
         }
-        if (!HOST.matcher(address.getHostString()).matches()) {
+        if (!isHost(address.getHostString())) {
             refuse(ctx, connection, "its host is no valid name or address");
             return;
         }
@@ -128,6 +126,17 @@ final class RoutingHandler extends ChannelDuplexHandler {
                         refused -> onLoop(ctx, () -> refused(ctx, connection, wanted, refused)));
     }
 
+    /** Whether it is anything that a name or address may be; what else stands there would end up in a CONNECT line or a log. */
+    private static boolean isHost(String text) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c <= ' ' || c == 0x7f || "/@?#\\".indexOf(c) >= 0) {
+                return false;
+            }
+        }
+        return !text.isEmpty() && text.length() <= LONGEST_HOST;
+    }
+
     /** Ends the plan before anything was asked for: no proxy has to do with what is wrong. */
     private void refuse(ChannelHandlerContext ctx, ConnectionPlan connection, String reason) {
         InetSocketAddress address = connection.target();
@@ -145,7 +154,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
         if (remote instanceof ConnectionPlan.Hop hop) {
             return hop.plan();
         }
-        return remote instanceof InetSocketAddress address ? new ConnectionPlan(address) : null;
+        return remote instanceof InetSocketAddress address ? ConnectionPlan.ofOneAttempt(address) : null;
     }
 
     private static void onLoop(ChannelHandlerContext ctx, Runnable task) {
@@ -215,9 +224,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
             if (state != State.CONNECTING) {
                 return;
             }
-            List<InetSocketAddress> allowed = addresses.stream()
-                    .filter(address -> use.source().allows(address.getAddress()))
-                    .toList();
+            List<InetSocketAddress> allowed = allowed(addresses, use.source());
             if (unknown != null) {
                 proxyFailed(ctx, use, unknown);
             } else if (allowed.isEmpty()) {
@@ -232,6 +239,17 @@ final class RoutingHandler extends ChannelDuplexHandler {
                         new ConnectionPlan.PartlyTried(proxy, allowed, deadlineNanos - System.nanoTime()));
             }
         });
+    }
+
+    private static List<InetSocketAddress> allowed(List<InetSocketAddress> addresses, ProxyDecision.Source source) {
+        for (InetSocketAddress address : addresses) {
+            if (!source.allows(address.getAddress())) { // hardly ever
+                return addresses.stream()
+                        .filter(other -> source.allows(other.getAddress()))
+                        .toList();
+            }
+        }
+        return addresses;
     }
 
     /** The address that goes to the proxy is the target's name, but for plain SOCKS 4, which carries none. */
@@ -298,11 +316,13 @@ final class RoutingHandler extends ChannelDuplexHandler {
                 }
                 fail(
                         ctx,
-                        new ProxyConnectionException(
-                                Objects.requireNonNull(target),
-                                connection.failures(),
-                                "one address of " + use.proxy() + " does not accept connections",
-                                done.cause()));
+                        connection.hasAnotherAttempt()
+                                ? new ConnectionPlan.AttemptFailedException()
+                                : new ProxyConnectionException(
+                                        Objects.requireNonNull(target),
+                                        connection.failures(),
+                                        "one address of " + use.proxy() + " does not accept connections",
+                                        done.cause()));
             } else {
                 proxyFailed(ctx, use, done.cause());
             }
@@ -406,7 +426,12 @@ final class RoutingHandler extends ChannelDuplexHandler {
         if (lease != null) {
             lease.close(closedHere ? new Outcome.Cancelled() : fault.outcome());
         }
-        fail(ctx, new ProxyConnectionException(Objects.requireNonNull(target), connection.failures(), null, cause));
+        fail(
+                ctx,
+                connection.hasAnotherAttempt()
+                        ? new ConnectionPlan.AttemptFailedException()
+                        : new ProxyConnectionException(
+                                Objects.requireNonNull(target), connection.failures(), null, cause));
     }
 
     private ProxyFault classify(UseProxy use, Throwable cause) {
@@ -455,6 +480,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
 
     /** The end of the channel is the end of its lease. */
     private void closed(ChannelHandlerContext ctx) {
+        route.channels().remove(ctx.channel());
         if (state == State.CONNECTING) {
             // after what the pipeline still has to say: TLS knows better why it was closed
             ctx.executor().execute(() -> proxyFailed(ctx, new ClosedChannelException()));

@@ -1,0 +1,70 @@
+package io.egressproxy.endtoend;
+
+import io.egressproxy.ProxySelectionStrategy;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
+import org.springframework.boot.SpringBootConfiguration;
+import org.springframework.boot.WebApplicationType;
+import org.springframework.boot.autoconfigure.AutoConfiguration;
+import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
+import org.springframework.boot.builder.SpringApplicationBuilder;
+import org.springframework.boot.context.annotation.ImportCandidates;
+import org.springframework.context.ConfigurableApplicationContext;
+import org.springframework.context.annotation.Bean;
+
+/** Applications as users have them: all of the starter and its auto-configuration, with actuator and a Prometheus registry, and no web server. */
+final class Applications {
+    private Applications() {}
+
+    /** With the clients that it asks for, and a strategy that always takes the first. */
+    @SpringBootConfiguration(proxyBeanMethods = false)
+    @EnableAutoConfiguration
+    static class Application {
+        @Bean
+        ProxySelectionStrategy first() {
+            return (candidates, target) -> 0;
+        }
+    }
+
+    static ConfigurableApplicationContext start(Map<String, Object> properties) {
+        Map<String, Object> all = new LinkedHashMap<>(properties);
+        all.putIfAbsent("spring.main.banner-mode", "off");
+        all.putIfAbsent("logging.level.root", "error");
+        return new SpringApplicationBuilder(Application.class)
+                .web(WebApplicationType.NONE)
+                .properties(all)
+                .run();
+    }
+
+    /** The same application and jars, without the library's auto-configuration. */
+    static Map<String, Object> withoutLibrary() {
+        return Map.of("spring.autoconfigure.exclude", String.join(",", ours()));
+    }
+
+    private static List<String> ours() {
+        ImportCandidates all = ImportCandidates.load(AutoConfiguration.class, Applications.class.getClassLoader());
+        return StreamSupport.stream(all.spliterator(), false)
+                .filter(name -> name.startsWith("io.egressproxy."))
+                .toList();
+    }
+
+    /** Beans of the library that Spring's clients are built with: whatever implements one of Spring's interfaces. */
+    static List<String> inTheRequestPath(ConfigurableApplicationContext context) {
+        return Arrays.stream(context.getBeanDefinitionNames())
+                .filter(name -> {
+                    Class<?> type = context.getType(name);
+                    return type != null
+                            && type.getName().startsWith("io.egressproxy.")
+                            && !type.getName().startsWith("io.egressproxy.endtoend.")
+                            && Stream.of(type.getInterfaces())
+                                    .anyMatch(implemented ->
+                                            implemented.getName().startsWith("org.springframework.boot."));
+                })
+                .collect(Collectors.toList());
+    }
+}

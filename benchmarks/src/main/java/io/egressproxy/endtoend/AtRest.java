@@ -1,0 +1,87 @@
+package io.egressproxy.endtoend;
+
+import com.sun.management.OperatingSystemMXBean;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.springframework.context.ConfigurableApplicationContext;
+
+/**
+ * What an application does while nobody asks anything of it: with 500 proxies of which each is checked every ten seconds, and with the same proxies
+ * unchecked. The proxies are 500 addresses of this machine on which one real proxy listens.
+ *
+ * <p>Arguments: the file for the measurements, how many rounds, how many seconds each.
+ */
+final class AtRest {
+    private static final String SCENARIO = "3 000 health checks a minute, at rest";
+    private static final int PROXIES = 500;
+    private static final int INTERVAL_SECONDS = 10;
+    private static final OperatingSystemMXBean PROCESS =
+            ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
+
+    private AtRest() {}
+
+    public static void main(String[] arguments) throws IOException {
+        int rounds = Integer.parseInt(arguments[1]);
+        int seconds = Integer.parseInt(arguments[2]);
+        Measurements measurements = new Measurements();
+        try (Children children = new Children()) {
+            int port = children.microsocks();
+            try (ConfigurableApplicationContext idle = Applications.start(pool(port, false))) {
+                measure(measurements, "idle", idle, rounds, seconds);
+            }
+            try (ConfigurableApplicationContext checking = Applications.start(pool(port, true))) {
+                pause(2 * INTERVAL_SECONDS); // until its code is compiled
+                measure(measurements, "checking", checking, rounds, seconds);
+            }
+        }
+        measurements.print(SCENARIO);
+        measurements.write(arguments[0]);
+        System.exit(0); // event loops that are nobody's
+    }
+
+    private static void measure(
+            Measurements measurements, String variant, ConfigurableApplicationContext context, int rounds, int seconds) {
+        for (int i = 0; i < rounds; i++) {
+            double checks = checks(context);
+            long cpu = PROCESS.getProcessCpuTime();
+            long start = System.nanoTime();
+            pause(seconds);
+            double took = System.nanoTime() - start;
+            measurements.add(SCENARIO, variant, "% of one core", 100 * (PROCESS.getProcessCpuTime() - cpu) / took);
+            measurements.add(SCENARIO, variant, "checks/min", (checks(context) - checks) / took * 60e9);
+            measurements.add(
+                    SCENARIO, variant, "threads", ManagementFactory.getThreadMXBean().getThreadCount());
+        }
+    }
+
+    private static double checks(ConfigurableApplicationContext context) {
+        return context.getBean(MeterRegistry.class).find("proxy.health.checks").timers().stream()
+                .mapToDouble(timer -> timer.count())
+                .sum();
+    }
+
+    private static void pause(int seconds) {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
+        for (long left = end - System.nanoTime(); left > 0; left = end - System.nanoTime()) {
+            LockSupport.parkNanos(left);
+        }
+    }
+
+    private static Map<String, Object> pool(int port, boolean checked) {
+        Map<String, Object> properties = new LinkedHashMap<>();
+        properties.put("proxy.enabled", "true");
+        properties.put("proxy.default.http.health-check.enabled", String.valueOf(checked));
+        properties.put("proxy.default.http.health-check.interval", INTERVAL_SECONDS + "s");
+        for (int i = 0; i < PROXIES; i++) {
+            properties.put(
+                    "proxy.default.http.pool[" + i + "].url",
+                    "socks5://127.0.%d.%d:%d".formatted(1 + i / 250, 1 + i % 250, port));
+        }
+        return properties;
+    }
+}

@@ -1,0 +1,71 @@
+package io.egressproxy.endtoend;
+
+import io.egressproxy.ConnectionType;
+import io.egressproxy.ExchangeId;
+import io.egressproxy.ProxyTarget;
+import io.egressproxy.routing.ProxyRouter;
+import io.egressproxy.settings.ProxySettingsBinder;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.springframework.core.env.MapPropertySource;
+import org.springframework.core.env.StandardEnvironment;
+
+/**
+ * The heap that proxies take: settings, pools and what is known of each proxy, by the size of the pools.
+ *
+ * <p>Argument: the file for the measurements.
+ */
+final class Footprint {
+    private static final String SCENARIO = "memory";
+    private static final int[] SIZES = {10, 100, 1_000, 10_000};
+    private static final int ALL = 20_000;
+
+    private Footprint() {}
+
+    public static void main(String[] arguments) throws IOException {
+        Measurements measurements = new Measurements();
+        routers(10, 10); // classes
+        for (int size : SIZES) {
+            long before = used();
+            List<ProxyRouter> routers = routers(size, ALL / size);
+            double each = (used() - before) / (double) ALL;
+            measurements.add(SCENARIO, "pools of " + size, "B/proxy", each);
+            if (routers.get(0).decide(ProxyTarget.of(ExchangeId.of("any"), ConnectionType.HTTP)) == null) {
+                throw new IllegalStateException("no decision");
+            }
+        }
+        measurements.print(SCENARIO);
+        measurements.write(arguments[0]);
+        System.exit(0);
+    }
+
+    private static List<ProxyRouter> routers(int size, int count) {
+        List<ProxyRouter> routers = new ArrayList<>();
+        for (int router = 0; router < count; router++) {
+            Map<String, Object> values = new HashMap<>();
+            values.put("proxy.enabled", "true");
+            for (int i = 0; i < size; i++) {
+                int number = router * size + i;
+                values.put(
+                        "proxy.default.http.pool[" + i + "].url",
+                        "http://user:password@10.%d.%d.%d:8080"
+                                .formatted(number >> 16, number >> 8 & 0xff, number & 0xff));
+            }
+            StandardEnvironment environment = new StandardEnvironment();
+            environment.getPropertySources().addFirst(new MapPropertySource("footprint", values));
+            routers.add(new ProxyRouter(ProxySettingsBinder.bind(environment)));
+        }
+        return routers;
+    }
+
+    private static long used() {
+        for (int i = 0; i < 4; i++) {
+            System.gc();
+        }
+        return ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
+    }
+}

@@ -1,0 +1,83 @@
+package io.egressproxy.endtoend;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * How long an application takes from the start of its JVM until it runs: without the library's auto-configuration, twice, with the library there and
+ * switched off, and with many proxies in its YAML file. One part of the latter is Spring Boot's own reading of so large a file, which a file shows
+ * that holds the same list under a key that nobody reads. In each round all take their turn, each in a JVM of its own.
+ *
+ * <p>Arguments: the file for the measurements, how many rounds.
+ */
+final class StartUp {
+    private static final String SCENARIO = "start of an application";
+    private static final int MANY = 10_000;
+
+    private StartUp() {}
+
+    /** What is started: tells how many milliseconds its JVM has run for when it is there. */
+    static final class Started {
+        public static void main(String[] arguments) {
+            Map<String, Object> properties = new LinkedHashMap<>();
+            properties.put("spring.config.location", "file:" + arguments[0]);
+            if (arguments[1].equals("without")) {
+                properties.putAll(Applications.withoutLibrary());
+            }
+            Applications.start(properties);
+            long sinceStart = System.currentTimeMillis()
+                    - ProcessHandle.current().info().startInstant().orElseThrow().toEpochMilli();
+            System.out.println(sinceStart);
+            System.exit(0);
+        }
+    }
+
+    public static void main(String[] arguments) throws IOException, InterruptedException {
+        Path directory = Files.createTempDirectory("startup");
+        Map<String, Path> files = new LinkedHashMap<>();
+        files.put("without the library", Files.writeString(directory.resolve("without.yml"), "proxy.enabled: false\n"));
+        files.put("disabled", files.get("without the library"));
+        files.put("without the library again", files.get("without the library"));
+        files.put("1 proxy", Files.writeString(directory.resolve("one.yml"), proxies(1, true)));
+        files.put(MANY + " proxies", Files.writeString(directory.resolve("many.yml"), proxies(MANY, true)));
+        files.put(
+                "1 proxy, and " + MANY + " lines unread",
+                Files.writeString(directory.resolve("unread.yml"), proxies(MANY, false)));
+        Measurements measurements = new Measurements();
+        List<String> order = new ArrayList<>(files.keySet());
+        int rounds = Integer.parseInt(arguments[1]);
+        try (Children children = new Children()) {
+            for (int i = 0; i < rounds; i++) {
+                for (int place = 0; place < order.size(); place++) {
+                    String name = order.get((i + place) % order.size());
+                    String took = children.java(
+                            Started.class,
+                            List.of(),
+                            files.get(name).toString(),
+                            name.startsWith("without") ? "without" : "with");
+                    children.join();
+                    measurements.add(SCENARIO, name, "ms", Double.parseDouble(took));
+                }
+            }
+        }
+        measurements.print(SCENARIO);
+        measurements.write(arguments[0]);
+    }
+
+    private static String proxies(int size, boolean read) {
+        StringBuilder yaml = new StringBuilder("proxy:\n  enabled: true\n  default:\n    http:\n      health-check:\n        enabled: false\n");
+        yaml.append("      pool:\n        - url: http://user:password@10.1.0.1:8080\n");
+        if (!read) {
+            yaml.append("unrelated:\n  default:\n    http:\n      pool:\n");
+        }
+        for (int i = 1; i < size; i++) {
+            yaml.append("        - url: http://user:password@10.0.%d.%d:8080\n".formatted(i / 250, i % 250 + 1));
+        }
+        return yaml.toString();
+    }
+}
