@@ -27,6 +27,7 @@ import io.micrometer.observation.ObservationRegistry;
 import java.time.Clock;
 import java.util.List;
 import java.util.Map;
+import org.springframework.beans.factory.InitializingBean;
 import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
@@ -48,8 +49,8 @@ import reactor.netty.resources.LoopResources;
 /**
  * Auto-configuration of {@link ProxySettings}, {@link ProxyInjector} and a {@link WebSocketClient} that is routed by host.
  *
- * <p>They exist while {@code proxy.enabled} is false as well, so that code that asks for them starts; they touch no client
- * then.
+ * <p>They are there while {@code proxy.enabled} is false as well, so that code that asks for them starts; they touch no client
+ * then, and none of them is made unless somebody asks.
  */
 @AutoConfiguration(
         afterName = {
@@ -57,6 +58,7 @@ import reactor.netty.resources.LoopResources;
             "org.springframework.boot.autoconfigure.reactor.netty.ReactorNettyConfigurations"
         })
 @ConditionalOnClass({HttpClient.class, WebClient.class})
+@Lazy
 public final class EgressProxyAutoConfiguration {
 
     @Bean
@@ -87,9 +89,19 @@ public final class EgressProxyAutoConfiguration {
         return references;
     }
 
-    /** Not lazy, so that wrong settings stop the start of a lazy application as well. */
+    /** Makes what works by itself, and whatever finds wrong settings, at the start, also in an application whose beans are lazy. */
     @Bean
     @Lazy(false)
+    @Conditional(OnProxyEnabledCondition.class)
+    InitializingBean egressProxyStart(
+            ProxyRouter router,
+            ProxyDelegation delegation,
+            ProxyHealthMonitoring monitoring,
+            ProxySettingsWatching watching) {
+        return () -> {};
+    }
+
+    @Bean
     @ConditionalOnMissingBean
     ProxyRouter proxyRouter(
             ProxySettings settings,
@@ -101,7 +113,6 @@ public final class EgressProxyAutoConfiguration {
     }
 
     @Bean
-    @Lazy(false)
     @ConditionalOnMissingBean
     ProxyDelegation proxyDelegation(
             ProxySettings settings,
@@ -133,7 +144,6 @@ public final class EgressProxyAutoConfiguration {
     }
 
     @Bean
-    @Lazy(false)
     @ConditionalOnMissingBean
     ProxySslContexts proxySslContexts(ObjectProvider<SslBundles> bundles) {
         return new SslBundleContexts(bundles.getIfAvailable());
@@ -178,7 +188,6 @@ public final class EgressProxyAutoConfiguration {
     }
 
     @Bean
-    @Lazy(false)
     ProxySettingsWatching proxySettingsWatching(
             ProxySettings settings, ProxySettingsSource source, ProxyReload reload) {
         return new ProxySettingsWatching(settings, source, reload);
@@ -198,7 +207,6 @@ public final class EgressProxyAutoConfiguration {
     }
 
     @Bean
-    @Lazy(false)
     @ConditionalOnMissingBean
     ProxyHealthMonitoring proxyHealthMonitoring(
             ProxyRouter router,

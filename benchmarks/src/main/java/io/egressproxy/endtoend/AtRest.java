@@ -45,7 +45,11 @@ final class AtRest {
     }
 
     private static void measure(
-            Measurements measurements, String variant, ConfigurableApplicationContext context, int rounds, int seconds) {
+            Measurements measurements,
+            String variant,
+            ConfigurableApplicationContext context,
+            int rounds,
+            int seconds) {
         for (int i = 0; i < rounds; i++) {
             double checks = checks(context);
             long cpu = PROCESS.getProcessCpuTime();
@@ -55,7 +59,10 @@ final class AtRest {
             measurements.add(SCENARIO, variant, "% of one core", 100 * (PROCESS.getProcessCpuTime() - cpu) / took);
             measurements.add(SCENARIO, variant, "checks/min", (checks(context) - checks) / took * 60e9);
             measurements.add(
-                    SCENARIO, variant, "threads", ManagementFactory.getThreadMXBean().getThreadCount());
+                    SCENARIO,
+                    variant,
+                    "threads",
+                    ManagementFactory.getThreadMXBean().getThreadCount());
         }
     }
 

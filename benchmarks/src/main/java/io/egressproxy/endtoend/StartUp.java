@@ -31,7 +31,11 @@ final class StartUp {
             }
             Applications.start(properties);
             long sinceStart = System.currentTimeMillis()
-                    - ProcessHandle.current().info().startInstant().orElseThrow().toEpochMilli();
+                    - ProcessHandle.current()
+                            .info()
+                            .startInstant()
+                            .orElseThrow()
+                            .toEpochMilli();
             System.out.println(sinceStart);
             System.exit(0);
         }
@@ -70,7 +74,8 @@ final class StartUp {
     }
 
     private static String proxies(int size, boolean read) {
-        StringBuilder yaml = new StringBuilder("proxy:\n  enabled: true\n  default:\n    http:\n      health-check:\n        enabled: false\n");
+        StringBuilder yaml = new StringBuilder(
+                "proxy:\n  enabled: true\n  default:\n    http:\n      health-check:\n        enabled: false\n");
         yaml.append("      pool:\n        - url: http://user:password@10.1.0.1:8080\n");
         if (!read) {
             yaml.append("unrelated:\n  default:\n    http:\n      pool:\n");
