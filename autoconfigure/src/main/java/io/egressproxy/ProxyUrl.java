@@ -202,10 +202,10 @@ public final class ProxyUrl {
             if (authority.endsWith("/")) {
                 authority = authority.substring(0, authority.length() - 1);
             }
-            if (at >= 0 && rest.substring(0, at).matches(".*[/?#].*")) {
+            if (at >= 0 && hasDelimiter(rest.substring(0, at))) {
                 throw invalid("holds '/', '?' or '#' in its credentials; write them as %2F, %3F or %23");
             }
-            if (authority.matches(".*[/?#].*")) {
+            if (hasDelimiter(authority)) {
                 throw invalid("has a path, a query or a fragment; end it after the port"
                         + " (in credentials write / ? # as %2F %3F %23)");
             }
@@ -213,6 +213,10 @@ public final class ProxyUrl {
             maskedAuthority = authority;
             Credentials credentials = at < 0 ? null : credentials(scheme, rest.substring(0, at));
             return new ProxyUrl(scheme, address.host, address.port, credentials);
+        }
+
+        private static boolean hasDelimiter(String text) {
+            return text.indexOf('/') >= 0 || text.indexOf('?') >= 0 || text.indexOf('#') >= 0;
         }
 
         private Scheme scheme(String name) {
@@ -336,6 +340,9 @@ public final class ProxyUrl {
         }
 
         private String decode(String encoded) {
+            if (encoded.indexOf('%') < 0) {
+                return encoded; // looked at for control characters with the whole text
+            }
             ByteBuffer bytes = ByteBuffer.allocate(encoded.getBytes(StandardCharsets.UTF_8).length);
             for (int i = 0; i < encoded.length(); ) {
                 int codePoint = encoded.codePointAt(i);

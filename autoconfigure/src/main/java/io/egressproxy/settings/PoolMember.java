@@ -25,4 +25,15 @@ public record PoolMember(
         @DefaultValue("1") double weight,
         @DefaultValue("true") boolean enabled,
         @Nullable @DurationUnit(ChronoUnit.SECONDS) Duration healthCheckTimeout,
-        @Nullable String sslBundle) {}
+        @Nullable String sslBundle) {
+
+    /**
+     * A proxy of which nothing is said but its URL.
+     *
+     * @param url the proxy; null, which is told when the settings are validated, if nothing stands there
+     */
+    @SuppressWarnings("NullAway") // as if bound without it
+    static PoolMember of(@Nullable ProxyUrl url) {
+        return new PoolMember(url, null, 1, true, null, null);
+    }
+}

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -49,6 +50,7 @@ public final class ProxySettingsBinder {
     private static final Logger log = LoggerFactory.getLogger(ProxySettingsBinder.class);
     private static final String VARIABLE_PREFIX = "PROXY_";
     private static final String LEGACY_VARIABLE_PREFIX = "CRYPTOFEED_PROXY_";
+    private static final int LONGEST_NAME_OF_ENABLED = (LEGACY_VARIABLE_PREFIX + "ENABLED").length();
     private static final Set<String> CONTAINERS = Set.of("proxy", "proxy.exchanges");
 
     private final ConfigurableEnvironment environment;
@@ -57,8 +59,11 @@ public final class ProxySettingsBinder {
     private final TreeSet<String> legacyVariables = new TreeSet<>();
     private final TreeSet<String> unknownVariables = new TreeSet<>();
 
-    private ProxySettingsBinder(ConfigurableEnvironment environment) {
+    private final Predicate<String> names;
+
+    private ProxySettingsBinder(ConfigurableEnvironment environment, Predicate<String> names) {
         this.environment = environment;
+        this.names = names;
     }
 
     /**
@@ -69,7 +74,7 @@ public final class ProxySettingsBinder {
      * @throws InvalidProxySettingsException with everything that is wrong, and where it stands
      */
     public static ProxySettings bind(ConfigurableEnvironment environment) {
-        return new ProxySettingsBinder(environment).bind();
+        return new ProxySettingsBinder(environment, name -> true).bind();
     }
 
     /**
@@ -79,11 +84,17 @@ public final class ProxySettingsBinder {
      * @return false also if it is set to something that is neither true nor false; {@link #bind} says so
      */
     public static boolean isEnabled(ConfigurableEnvironment environment) {
-        ProxySettingsBinder binder = new ProxySettingsBinder(environment);
+        ProxySettingsBinder binder = new ProxySettingsBinder(environment, ProxySettingsBinder::maySayEnabled);
         List<SettingsProblem> ignored = new ArrayList<>();
         return binder.binder(binder.sources())
                 .bind("proxy.enabled", Bindable.of(Boolean.class), new ProblemCollector(ignored))
                 .orElse(false);
+    }
+
+    /** Several conditions ask at each start, and shall not go through ten thousand proxies each time. */
+    private static boolean maySayEnabled(String name) {
+        return name.length() <= LONGEST_NAME_OF_ENABLED
+                && name.toLowerCase(Locale.ROOT).contains("enabled");
     }
 
     /**
@@ -94,7 +105,7 @@ public final class ProxySettingsBinder {
      * @return the same problems, those whose place can be told with their origin
      */
     public static List<SettingsProblem> locate(ConfigurableEnvironment environment, List<SettingsProblem> problems) {
-        return located(problems, new ProxySettingsBinder(environment).sources());
+        return located(problems, new ProxySettingsBinder(environment, name -> true).sources());
     }
 
     private ProxySettings bind() {
@@ -147,8 +158,10 @@ public final class ProxySettingsBinder {
 
     private Binder binder(List<ConfigurationPropertySource> sources) {
         GenericConversionService conversions = new GenericConversionService();
-        conversions.addConverter(String.class, ProxyUrl.class, text -> text.isBlank() ? null : ProxyUrl.parse(text));
+        conversions.addConverter(String.class, ProxyUrl.class, ProxySettingsBinder::url);
         conversions.addConverter(Number.class, ProxyUrl.class, number -> ProxyUrl.parse(number.toString()));
+        conversions.addConverter(String.class, PoolMember.class, text -> PoolMember.of(url(text)));
+        conversions.addConverter(Number.class, PoolMember.class, number -> PoolMember.of(url(number.toString())));
         conversions.addConverter(String.class, HostPattern.class, HostPattern::of);
         return new Binder(
                 sources,
@@ -157,6 +170,10 @@ public final class ProxySettingsBinder {
                 null,
                 null,
                 null);
+    }
+
+    private static @Nullable ProxyUrl url(String text) {
+        return text.isBlank() ? null : ProxyUrl.parse(text);
     }
 
     /** In the order of precedence. Files come first in spelling exchange ids: the environment has lost their case. */
@@ -192,7 +209,7 @@ public final class ProxySettingsBinder {
         int before = translator.problems().size();
         SettingsTranslator.Session session = translator.new Session(false);
         for (String name : enumerable.getPropertyNames()) {
-            List<String> path = path(name);
+            List<String> path = names.test(name) ? path(name) : List.of();
             Object value = path.isEmpty() ? null : enumerable.getProperty(name);
             if (value != null) {
                 // a config tree has its files' contents as another kind of text
@@ -242,6 +259,9 @@ public final class ProxySettingsBinder {
     private TranslatedSource variables(SystemEnvironmentPropertySource variables, String prefix) {
         SettingsTranslator.Session session = translator.new Session(true);
         for (String variable : variables.getPropertyNames()) {
+            if (!names.test(variable)) {
+                continue;
+            }
             List<String> dotted = prefix.equals(VARIABLE_PREFIX) ? path(variable) : List.of();
             if (dotted.size() > 1) { // proxy.default.http.url, as container platforms can set it
                 session.add(
@@ -342,8 +362,11 @@ public final class ProxySettingsBinder {
             }
             ConfigurationProperty property = context.getConfigurationProperty();
             Origin origin = property == null ? null : property.getOrigin();
+            boolean plainMember = target.getType().resolve() == PoolMember.class; // its URL, see TranslatedSource
             problems.add(new SettingsProblem(
-                    name.toString(), message(target, error), origin == null ? null : origin.toString()));
+                    name + (plainMember ? ".url" : ""),
+                    message(target, error),
+                    origin == null ? null : origin.toString()));
             return null;
         }
 

@@ -80,26 +80,4 @@ final class Load {
                 .filter(bytes -> bytes > 0)
                 .sum();
     }
-
-    /** Median, and the quartiles around it. */
-    record Quartiles(double first, double median, double third) {
-        static Quartiles of(double[] values) {
-            double[] sorted = Arrays.stream(values).sorted().toArray();
-            return new Quartiles(at(sorted, 0.25), at(sorted, 0.5), at(sorted, 0.75));
-        }
-
-        /** Of the ratios between what was measured in turn. */
-        static Quartiles ofRatios(double[] values, double[] bases) {
-            return of(IntStream.range(0, values.length)
-                    .mapToDouble(i -> values[i] / bases[i])
-                    .toArray());
-        }
-
-        private static double at(double[] sorted, double share) {
-            double place = share * (sorted.length - 1);
-            int below = (int) place;
-            int above = Math.min(sorted.length - 1, below + 1);
-            return sorted[below] + (sorted[above] - sorted[below]) * (place - below);
-        }
-    }
 }
