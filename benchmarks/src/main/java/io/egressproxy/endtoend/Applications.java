@@ -53,7 +53,7 @@ final class Applications {
                 .toList();
     }
 
-    /** Beans of the library that Spring's clients are built with: whatever implements one of Spring's interfaces. */
+    /** Beans of the library that Spring's clients are built with: whatever implements one of Spring Boot's interfaces for that. */
     static List<String> inTheRequestPath(ConfigurableApplicationContext context) {
         return Arrays.stream(context.getBeanDefinitionNames())
                 .filter(name -> {
@@ -63,7 +63,7 @@ final class Applications {
                             && !type.getName().startsWith("io.egressproxy.endtoend.")
                             && Stream.of(type.getInterfaces())
                                     .anyMatch(implemented ->
-                                            implemented.getName().startsWith("org.springframework.boot."));
+                                            implemented.getName().matches("org[.]springframework[.]boot[.].*client.*"));
                 })
                 .collect(Collectors.toList());
     }

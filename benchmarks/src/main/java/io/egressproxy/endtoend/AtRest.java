@@ -14,7 +14,7 @@ import org.springframework.context.ConfigurableApplicationContext;
  * What an application does while nobody asks anything of it: with 500 proxies of which each is checked every ten seconds, and with the same proxies
  * unchecked. The proxies are 500 addresses of this machine on which one real proxy listens.
  *
- * <p>Arguments: the file for the measurements, how many rounds, how many seconds each.
+ * <p>Arguments: the file for the measurements, how many rounds, how many seconds each, how many seconds before the first.
  */
 final class AtRest {
     private static final String SCENARIO = "3 000 health checks a minute, at rest";
@@ -35,7 +35,7 @@ final class AtRest {
                 measure(measurements, "idle", idle, rounds, seconds);
             }
             try (ConfigurableApplicationContext checking = Applications.start(pool(port, true))) {
-                pause(2 * INTERVAL_SECONDS); // until its code is compiled
+                pause(Integer.parseInt(arguments[3])); // until its code is compiled
                 measure(measurements, "checking", checking, rounds, seconds);
             }
         }

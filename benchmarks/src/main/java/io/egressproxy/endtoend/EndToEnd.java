@@ -26,7 +26,7 @@ import reactor.netty.transport.ProxyProvider;
  */
 final class EndToEnd {
     private static final String EXCHANGE = "benchmark";
-    private static final Duration WARM_UP = Duration.ofMillis(1_500);
+    private static final int WARM_UP_ROUNDS = 5;
 
     private final Measurements measurements = new Measurements();
     private final int rounds;
@@ -85,7 +85,10 @@ final class EndToEnd {
         }
     }
 
-    /** Each connection is refused by one proxy first; beside it, a client that does nothing else than a bare connect that is refused. */
+    /**
+     * Each connection is refused by one proxy first. Beside it the hard-coded client asks the refusing proxy, and on its error the other; and does no
+     * more than a bare connect that is refused.
+     */
     private void firstOfTwoRefuses() throws IOException {
         int good = children.microsocks();
         int refusing = Children.freePort();
@@ -95,7 +98,7 @@ final class EndToEnd {
         properties.put("proxy.default.http.health-check.enabled", "false");
         try (ConfigurableApplicationContext context = Applications.start(properties)) {
             ProxyInjector injector = context.getBean(ProxyInjector.class);
-            Mono<?> hardCoded = request(hardCoded(HttpClient.newConnection(), ProxyProvider.Proxy.SOCKS5, good));
+            Mono<String> hardCoded = request(hardCoded(HttpClient.newConnection(), ProxyProvider.Proxy.SOCKS5, good));
             Mono<?> refused = TcpClient.newConnection()
                     .host("127.0.0.1")
                     .port(refusing)
@@ -104,7 +107,11 @@ final class EndToEnd {
                     .onErrorResume(expected -> Mono.empty());
             Map<String, Mono<?>> clients = new LinkedHashMap<>();
             clients.put("hard-coded", hardCoded);
-            clients.put("hard-coded, after a refused connect", refused.then(hardCoded));
+            clients.put("hard-coded, after a bare refused connect", refused.then(hardCoded));
+            clients.put(
+                    "hard-coded, refusing proxy first",
+                    request(hardCoded(HttpClient.newConnection(), ProxyProvider.Proxy.SOCKS5, refusing))
+                            .onErrorResume(expected -> hardCoded));
             clients.put("ours", request(injector.customize(HttpClient.newConnection(), EXCHANGE)));
             clients.put(
                     "hard-coded again",
@@ -130,9 +137,7 @@ final class EndToEnd {
     }
 
     private void compare(String scenario, int atATime, Map<String, Mono<?>> clients) {
-        clients.values()
-                .forEach(client ->
-                        Load.run(client, atATime, WARM_UP.compareTo(round) < 0 ? WARM_UP : round.multipliedBy(3)));
+        clients.values().forEach(client -> Load.run(client, atATime, round.multipliedBy(WARM_UP_ROUNDS)));
         List<String> order = new ArrayList<>(clients.keySet());
         for (int i = 0; i < rounds; i++) {
             for (int place = 0; place < order.size(); place++) {

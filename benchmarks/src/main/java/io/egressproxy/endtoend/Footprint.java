@@ -17,22 +17,23 @@ import org.springframework.core.env.StandardEnvironment;
 /**
  * The heap that proxies take: settings, pools and what is known of each proxy, by the size of the pools.
  *
- * <p>Argument: the file for the measurements.
+ * <p>Arguments: the file for the measurements, how many proxies in all.
  */
 final class Footprint {
     private static final String SCENARIO = "memory";
     private static final int[] SIZES = {10, 100, 1_000, 10_000};
-    private static final int ALL = 20_000;
 
     private Footprint() {}
 
     public static void main(String[] arguments) throws IOException {
         Measurements measurements = new Measurements();
+        int all = Integer.parseInt(arguments[1]);
         routers(10, 10); // classes
         for (int size : SIZES) {
             long before = used();
-            List<ProxyRouter> routers = routers(size, ALL / size);
-            double each = (used() - before) / (double) ALL;
+            int count = Math.max(1, all / size);
+            List<ProxyRouter> routers = routers(size, count);
+            double each = (used() - before) / (double) (count * size);
             measurements.add(SCENARIO, "pools of " + size, "B/proxy", each);
             if (routers.get(0).decide(ProxyTarget.of(ExchangeId.of("any"), ConnectionType.HTTP)) == null) {
                 throw new IllegalStateException("no decision");

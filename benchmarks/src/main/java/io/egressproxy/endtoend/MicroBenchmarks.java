@@ -65,6 +65,16 @@ final class MicroBenchmarks {
         }
     }
 
+    /** Which sizes a benchmark was measured with, the smallest first. */
+    List<Integer> sizes(String benchmark) {
+        return nanos.keySet().stream()
+                .filter(key -> key.benchmark().equals(benchmark))
+                .map(key -> Integer.valueOf(key.parameters().get("size")))
+                .distinct()
+                .sorted()
+                .toList();
+    }
+
     Quartiles nanos(Key key) {
         List<Double> values = nanos.get(key);
         if (values == null) {
