@@ -26,6 +26,7 @@ import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.infra.BenchmarkParams;
 
 /**
  * Choosing a proxy, and nothing else: ours beside the peers and lower bounds in one run. The same number of connections is open through each proxy for
@@ -49,44 +50,61 @@ public class PickBenchmark extends NanosBenchmark {
     private final Selection leastConnections = Selection.builtIn("least_connections");
     private EndpointGroup armeria;
     private ClientRequestContext armeriaContext;
-    private ServerSelector vertxRoundRobin;
-    private ServerSelector vertxRandom;
-    private ServerSelector vertxLeastRequests;
-    private ServerSelector vertxPowerOfTwoChoices;
-    private GrpcPicker grpcRoundRobin;
-    private GrpcPicker grpcLeastRequest;
+    private ServerSelector vertx;
+    private GrpcPicker grpc;
     private SpringCloudBalancer springCloud;
-    private SpringCloudBalancer springCloudHealthChecked;
 
+    /** Only what the benchmark at hand chooses among: ten thousand of each peer's would take longer to make than to measure. */
     @Setup
-    public void createPools() {
+    public void create(BenchmarkParams benchmark) {
+        String method =
+                benchmark.getBenchmark().substring(benchmark.getBenchmark().lastIndexOf('.') + 1);
         List<ProxyUrl> urls = IntStream.range(0, size)
                 .mapToObj(i -> ProxyUrl.parse("http://proxy-" + i + ":8080"))
                 .toList();
-        bare = urls.toArray(ProxyUrl[]::new);
-        loads = new AtomicIntegerArray(
-                IntStream.generate(() -> OPEN).limit(size).toArray());
-        usable = PoolSnapshot.of(urls.stream().map(PickBenchmark::pooled).toList(), System::nanoTime);
-        armeria = EndpointGroup.of(
-                EndpointSelectionStrategy.roundRobin(),
-                urls.stream().map(url -> Endpoint.of(url.host(), url.port())).toList());
-        armeriaContext = ClientRequestContext.of(HttpRequest.of(HttpMethod.GET, "/"));
-        vertxRoundRobin = VertxEndpoints.selector(LoadBalancer.ROUND_ROBIN, size, 0);
-        vertxRandom = VertxEndpoints.selector(LoadBalancer.RANDOM, size, 0);
-        vertxLeastRequests = VertxEndpoints.selector(LoadBalancer.LEAST_REQUESTS, size, OPEN);
-        vertxPowerOfTwoChoices = VertxEndpoints.selector(LoadBalancer.POWER_OF_TWO_CHOICES, size, OPEN);
-        grpcRoundRobin = new GrpcPicker(GrpcPicker.provider("round_robin"), size, i -> false);
-        grpcLeastRequest = new GrpcPicker(GrpcPicker.provider("least_request_experimental"), size, i -> false);
-        springCloud = SpringCloudBalancer.of(size);
-        springCloudHealthChecked = SpringCloudBalancer.healthChecked(size);
+        if (method.startsWith("bound")) {
+            bare = urls.toArray(ProxyUrl[]::new);
+            loads = new AtomicIntegerArray(
+                    IntStream.generate(() -> OPEN).limit(size).toArray());
+        } else if (method.startsWith("ours")) {
+            usable = PoolSnapshot.of(urls.stream().map(PickBenchmark::pooled).toList(), System::nanoTime);
+        } else {
+            createPeer(method, urls);
+        }
+    }
+
+    private void createPeer(String method, List<ProxyUrl> urls) {
+        switch (method) {
+            case "armeriaRoundRobin" -> {
+                armeria = EndpointGroup.of(
+                        EndpointSelectionStrategy.roundRobin(),
+                        urls.stream()
+                                .map(url -> Endpoint.of(url.host(), url.port()))
+                                .toList());
+                armeriaContext = ClientRequestContext.of(HttpRequest.of(HttpMethod.GET, "/"));
+            }
+            case "vertxRoundRobin" -> vertx = VertxEndpoints.selector(LoadBalancer.ROUND_ROBIN, size, 0);
+            case "vertxRandom" -> vertx = VertxEndpoints.selector(LoadBalancer.RANDOM, size, 0);
+            case "vertxLeastRequests" -> vertx = VertxEndpoints.selector(LoadBalancer.LEAST_REQUESTS, size, OPEN);
+            case "vertxPowerOfTwoChoices" ->
+                vertx = VertxEndpoints.selector(LoadBalancer.POWER_OF_TWO_CHOICES, size, OPEN);
+            case "grpcRoundRobin" -> grpc = new GrpcPicker(GrpcPicker.provider("round_robin"), size, i -> false);
+            case "grpcLeastRequest" ->
+                grpc = new GrpcPicker(GrpcPicker.provider("least_request_experimental"), size, i -> false);
+            case "springCloudRoundRobin" -> springCloud = SpringCloudBalancer.of(size);
+            case "springCloudRoundRobinHealthChecked" -> springCloud = SpringCloudBalancer.healthChecked(size);
+            default -> throw new IllegalStateException(method + " chooses among nothing");
+        }
     }
 
     @TearDown
     public void close() throws Exception {
-        grpcRoundRobin.close();
-        grpcLeastRequest.close();
-        springCloud.close();
-        springCloudHealthChecked.close();
+        if (grpc != null) {
+            grpc.close();
+        }
+        if (springCloud != null) {
+            springCloud.close();
+        }
     }
 
     private static PooledProxy pooled(ProxyUrl url) {
@@ -155,32 +173,32 @@ public class PickBenchmark extends NanosBenchmark {
 
     @Benchmark
     public int vertxRoundRobin() {
-        return vertxRoundRobin.select();
+        return vertx.select();
     }
 
     @Benchmark
     public int vertxRandom() {
-        return vertxRandom.select();
+        return vertx.select();
     }
 
     @Benchmark
     public int vertxLeastRequests() {
-        return vertxLeastRequests.select();
+        return vertx.select();
     }
 
     @Benchmark
     public int vertxPowerOfTwoChoices() {
-        return vertxPowerOfTwoChoices.select();
+        return vertx.select();
     }
 
     @Benchmark
     public Object grpcRoundRobin() {
-        return grpcRoundRobin.pick();
+        return grpc.pick();
     }
 
     @Benchmark
     public Object grpcLeastRequest() {
-        return grpcLeastRequest.pick();
+        return grpc.pick();
     }
 
     @Benchmark
@@ -190,6 +208,6 @@ public class PickBenchmark extends NanosBenchmark {
 
     @Benchmark
     public Object springCloudRoundRobinHealthChecked() {
-        return springCloudHealthChecked.choose();
+        return springCloud.choose();
     }
 }
