@@ -27,6 +27,7 @@ import io.micrometer.observation.ObservationRegistry;
 import java.time.Clock;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.springframework.beans.factory.InitializingBean;
 import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.beans.factory.ObjectProvider;
@@ -50,7 +51,7 @@ import reactor.netty.resources.LoopResources;
  * Auto-configuration of {@link ProxySettings}, {@link ProxyInjector} and a {@link WebSocketClient} that is routed by host.
  *
  * <p>They are there while {@code proxy.enabled} is false as well, so that code that asks for them starts; they touch no client
- * then, and none of them is made unless somebody asks.
+ * then. All that is made without being asked for is the settings, so that mistakes in them are told.
  */
 @AutoConfiguration(
         afterName = {
@@ -75,13 +76,8 @@ public final class EgressProxyAutoConfiguration {
 
     @Bean
     SettingsReferences proxySettingsReferences(
-            ProxySettings settings,
-            ProxySettingsSource source,
-            ListableBeanFactory beans,
-            ProxySslContexts tls,
-            NettyHealthChecks builtIn) {
-        SettingsReferences references =
-                new SettingsReferences(beans, tls, builtIn.byMethod().keySet());
+            ProxySettings settings, ProxySettingsSource source, ListableBeanFactory beans, ProxySslContexts tls) {
+        SettingsReferences references = new SettingsReferences(beans, tls, NettyHealthChecks.METHODS);
         List<SettingsProblem> problems = references.problems(settings);
         if (!problems.isEmpty()) {
             throw new InvalidProxySettingsException(source.located(problems));
@@ -89,16 +85,24 @@ public final class EgressProxyAutoConfiguration {
         return references;
     }
 
-    /** Makes what works by itself, and whatever finds wrong settings, at the start, also in an application whose beans are lazy. */
+    /**
+     * Makes what works by itself, and whatever finds wrong settings, at the start, also in an application whose beans are lazy. Whether the library is
+     * switched on it asks the settings themselves: code may say so that no condition can see.
+     */
     @Bean
     @Lazy(false)
-    @Conditional(OnProxyEnabledCondition.class)
     InitializingBean egressProxyStart(
-            ProxyRouter router,
-            ProxyDelegation delegation,
-            ProxyHealthMonitoring monitoring,
-            ProxySettingsWatching watching) {
-        return () -> {};
+            ProxySettings settings,
+            SettingsReferences verified,
+            ObjectProvider<ProxyRouter> router,
+            ObjectProvider<ProxyDelegation> delegation,
+            ObjectProvider<ProxyHealthMonitoring> monitoring,
+            ObjectProvider<ProxySettingsWatching> watching) {
+        return () -> {
+            if (settings.enabled()) {
+                Stream.of(router, delegation, monitoring, watching).forEach(ObjectProvider::getIfAvailable);
+            }
+        };
     }
 
     @Bean

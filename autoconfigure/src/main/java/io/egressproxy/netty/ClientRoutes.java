@@ -162,7 +162,7 @@ public final class ClientRoutes implements AutoCloseable {
 
         @Override
         public Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried) {
-            return router.lease(target, tried);
+            return router.leaseByAsking(target, tried);
         }
 
         @Override

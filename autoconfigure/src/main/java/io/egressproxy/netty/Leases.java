@@ -23,8 +23,13 @@ interface Leases {
     @Nullable
     ProxyLease leaseAtOnce(ProxyTarget target, Collection<ProxyUrl> tried) throws ProxyConnectionException;
 
-    /** A lease for a connection, without the proxies that have failed for it. */
+    /** The same for whoever got null. */
     Mono<ProxyLease> lease(ProxyTarget target, Collection<ProxyUrl> tried);
+
+    /** Whether there is anything else to try once a proxy has failed as a whole. */
+    default boolean haveOthers() {
+        return true;
+    }
 
     /** Whether a connection to this host and port that did this when it was opened could be opened so today. */
     boolean leadsTo(String host, int port, ProxyDecision earlier);

@@ -20,6 +20,7 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
@@ -30,6 +31,14 @@ import reactor.netty.tcp.TcpClient;
 
 /** The health checks that everybody has. They run on event loops, but for {@code ping}, which blocks. */
 public final class NettyHealthChecks implements AutoCloseable {
+    private static final String TCP = "tcp";
+    private static final String HANDSHAKE = "handshake";
+    private static final String HTTP = "http";
+    private static final String PING = "ping";
+
+    /** The keys of {@link #byMethod()}, without anything being made. */
+    public static final Set<String> METHODS = Set.of(TCP, HANDSHAKE, HTTP, PING);
+
     /** Where no proxy has anything to do: its own machine's port 1. What counts is that it answers, not what. */
     private static final String NOWHERE = "127.0.0.1";
 
@@ -61,10 +70,10 @@ public final class NettyHealthChecks implements AutoCloseable {
      */
     public Map<String, HealthCheck> byMethod() {
         return Map.of(
-                "tcp", of(HealthCheck.Level.TCP, this::tcp),
-                "handshake", of(HealthCheck.Level.HANDSHAKE, this::handshake),
-                "http", of(HealthCheck.Level.TARGET, this::http),
-                "ping", of(HealthCheck.Level.HOST, this::ping));
+                TCP, of(HealthCheck.Level.TCP, this::tcp),
+                HANDSHAKE, of(HealthCheck.Level.HANDSHAKE, this::handshake),
+                HTTP, of(HealthCheck.Level.TARGET, this::http),
+                PING, of(HealthCheck.Level.HOST, this::ping));
     }
 
     private static HealthCheck of(HealthCheck.Level level, HealthCheck check) {
@@ -199,6 +208,11 @@ public final class NettyHealthChecks implements AutoCloseable {
 
     /** Leads everything through one proxy, once. */
     private record OneProxy(UseProxy use) implements Leases {
+        @Override
+        public boolean haveOthers() {
+            return false; // so that a check that fails opens no second channel to hear that
+        }
+
         @Override
         public boolean leadsTo(String host, int port, ProxyDecision earlier) {
             return true; // a check is over before anything changes

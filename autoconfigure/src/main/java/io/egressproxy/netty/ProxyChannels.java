@@ -24,16 +24,11 @@ import reactor.netty.channel.ChannelOperations;
  * WebSockets. Thread-safe.
  */
 final class ProxyChannels {
-    private final Map<Channel, Way> channels = new ConcurrentHashMap<>();
-    private volatile int changes;
+    private static final Object DIRECTLY = new Object();
+    private static final int FEW = 2;
 
-    /**
-     * Where a channel goes.
-     *
-     * @param proxy what it goes through, or null if it is direct
-     * @param leadsRight whether a connection to its target would go this way by the settings of today
-     */
-    private record Way(@Nullable ProxyUrl proxy, BooleanSupplier leadsRight) {}
+    private final Map<Object, Map<Channel, BooleanSupplier>> channels = new ConcurrentHashMap<>(); // by proxy
+    private volatile int changes;
 
     /** Differs from what it was before whenever the settings have changed since. */
     int changes() {
@@ -48,9 +43,13 @@ final class ProxyChannels {
      * @param leadsRight whether a connection to its target would go this way by the settings of today
      */
     void add(@Nullable ProxyUrl proxy, Channel channel, int changesBefore, BooleanSupplier leadsRight) {
-        channels.put(channel, new Way(proxy, leadsRight));
+        channels.compute(way(proxy), (way, open) -> {
+            Map<Channel, BooleanSupplier> those = open == null ? new ConcurrentHashMap<>(FEW) : open;
+            those.put(channel, leadsRight);
+            return those;
+        });
         if (!channel.isOpen()) { // closed just before, and so whoever removes it has done so
-            channels.remove(channel);
+            remove(proxy, channel);
             return;
         }
         if (changes != changesBefore && !leadsRight.getAsBoolean()) {
@@ -58,29 +57,32 @@ final class ProxyChannels {
         }
     }
 
-    /** The channel is closed. */
-    void remove(Channel channel) {
-        channels.remove(channel);
+    /** A channel that was added is closed. */
+    void remove(@Nullable ProxyUrl proxy, Channel channel) {
+        channels.computeIfPresent(way(proxy), (way, open) -> {
+            open.remove(channel);
+            return open.isEmpty() ? null : open;
+        });
+    }
+
+    private static Object way(@Nullable ProxyUrl proxy) {
+        return proxy == null ? DIRECTLY : proxy;
     }
 
     /** The proxy is out. */
     void retire(ProxyUrl proxy) {
-        channels.forEach((channel, way) -> {
-            ProxyUrl through = way.proxy();
-            if (through != null && through.equals(proxy)) {
-                onLoop(channel);
-            }
-        });
+        channels.getOrDefault(proxy, Map.of()).keySet().forEach(ProxyChannels::onLoop);
     }
 
     /** The settings have changed. */
     void retireMisled() {
         increment();
-        channels.forEach((channel, way) -> {
-            if (!way.leadsRight().getAsBoolean()) {
-                onLoop(channel);
-            }
-        });
+        channels.values()
+                .forEach(open -> open.forEach((channel, leadsRight) -> {
+                    if (!leadsRight.getAsBoolean()) {
+                        onLoop(channel);
+                    }
+                }));
     }
 
     private synchronized void increment() {

@@ -30,6 +30,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
+import reactor.core.Exceptions;
 import reactor.netty.NettyPipeline;
 
 /**
@@ -110,7 +111,8 @@ final class RoutingHandler extends ChannelDuplexHandler {
         ProxyLease atOnce;
         try {
             atOnce = route.leases().leaseAtOnce(wanted, connection.tried());
-        } catch (ProxyConnectionException | RuntimeException refused) {
+        } catch (Throwable refused) { // a strategy of the application's own may throw anything
+            Exceptions.throwIfJvmFatal(refused);
             refused(ctx, connection, wanted, refused);
             return;
         }
@@ -398,12 +400,8 @@ final class RoutingHandler extends ChannelDuplexHandler {
             ProxyDecision decision = lease.decision();
             String host = Objects.requireNonNull(target.host());
             int port = target.port();
-            route.channels()
-                    .add(
-                            decision instanceof UseProxy use ? use.proxy() : null,
-                            ctx.channel(),
-                            changesBefore,
-                            () -> route.leases().leadsTo(host, port, decision));
+            route.channels().add(proxy(lease), ctx.channel(), changesBefore, () -> route.leases()
+                    .leadsTo(host, port, decision));
         }
         if (connected != null) {
             connected.trySuccess();
@@ -426,12 +424,14 @@ final class RoutingHandler extends ChannelDuplexHandler {
         if (lease != null) {
             lease.close(closedHere ? new Outcome.Cancelled() : fault.outcome());
         }
-        fail(
-                ctx,
-                connection.hasAnotherAttempt()
-                        ? new ConnectionPlan.AttemptFailedException()
-                        : new ProxyConnectionException(
-                                Objects.requireNonNull(target), connection.failures(), null, cause));
+        if (connection.hasAnotherAttempt() && route.leases().haveOthers()) {
+            fail(ctx, new ConnectionPlan.AttemptFailedException());
+            return;
+        }
+        Throwable failure =
+                new ProxyConnectionException(Objects.requireNonNull(target), connection.failures(), null, cause);
+        connection.end(failure);
+        fail(ctx, failure);
     }
 
     private ProxyFault classify(UseProxy use, Throwable cause) {
@@ -480,13 +480,19 @@ final class RoutingHandler extends ChannelDuplexHandler {
 
     /** The end of the channel is the end of its lease. */
     private void closed(ChannelHandlerContext ctx) {
-        route.channels().remove(ctx.channel());
         if (state == State.CONNECTING) {
             // after what the pipeline still has to say: TLS knows better why it was closed
             ctx.executor().execute(() -> proxyFailed(ctx, new ClosedChannelException()));
         } else if (state == State.OPEN) {
+            if (lease != null) {
+                route.channels().remove(proxy(lease), ctx.channel());
+            }
             ended();
         }
+    }
+
+    private static @Nullable ProxyUrl proxy(ProxyLease lease) {
+        return lease.decision() instanceof UseProxy use ? use.proxy() : null;
     }
 
     private void ended() {

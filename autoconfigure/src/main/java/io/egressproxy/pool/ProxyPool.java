@@ -1049,7 +1049,12 @@ public final class ProxyPool {
         }
         proxy.failed(now, level(failure));
         boolean wasClosed = proxy.breaker().state() == ProxyBreaker.State.CLOSED;
-        if (proxy.breaker().failed(count) && settings.circuitBreaker().enabled()) {
+        boolean opens = proxy.breaker().failed(count);
+        if (!wasClosed) {
+            scheduleProbe(); // it may have failed now in a way that no check can see, and only a connection brings it
+            // back
+        }
+        if (opens && settings.circuitBreaker().enabled()) {
             if (wasClosed) {
                 proxy.spare(!mayEject(proxy));
             }

@@ -137,7 +137,7 @@ abstract class Selection extends Rotation {
         PooledProxy select(PoolSnapshot usable, Collection<ProxyUrl> leftOut, ProxyTarget target) {
             return usable.size() > EXACT_UP_TO
                     ? lessBusyOfTwo(usable, leftOut)
-                    : leastBusy(usable, leftOut, goOn(usable.step()));
+                    : leastBusy(usable, leftOut, goOnRoughly(usable.step()));
         }
 
         private static @Nullable PooledProxy leastBusy(
@@ -148,6 +148,9 @@ abstract class Selection extends Rotation {
             int bestLoad = best == null ? Integer.MAX_VALUE : usable.load(best);
             if (bestLoad == 0) {
                 return best;
+            }
+            if (best != null && !weighted && leftOut.isEmpty() && bestLoad <= least(usable)) {
+                return best; // the ordinary case, and quickly found out
             }
             int ties = 0;
             for (int i = 0; i < usable.size(); i++) {
@@ -169,6 +172,14 @@ abstract class Selection extends Rotation {
                 bestLoad = load;
             }
             return best;
+        }
+
+        private static int least(PoolSnapshot usable) {
+            int least = Integer.MAX_VALUE;
+            for (int i = 0; i < usable.size(); i++) {
+                least = Math.min(least, usable.load(usable.get(i)));
+            }
+            return least;
         }
 
         private static @Nullable PooledProxy lessBusyOfTwo(PoolSnapshot usable, Collection<ProxyUrl> leftOut) {

@@ -27,7 +27,6 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
-import java.util.Objects;
 import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -272,10 +271,12 @@ final class Decisions {
      */
     Mono<ProxyLease> leaseByAsking(ProxyTarget target, Collection<ProxyUrl> tried, ProxyRouter router) {
         Route route = routes.route(target);
-        ProxyAnswers answers = Objects.requireNonNull(serviceFor(target, route));
-        return asked(target, tried, new Delegated(answers, route, null))
-                .flatMap(lease -> Mono.fromCallable(() -> grantedIfInForce(lease, router)))
-                .onErrorResume(OutdatedException.class, changed -> router.leaseAgain(this, target, tried));
+        ProxyAnswers answers = isEnabled() ? serviceFor(target, route) : null;
+        Mono<ProxyLease> lease = answers == null // the settings have changed meanwhile
+                ? Mono.fromCallable(() -> leaseAtOnce(target, tried, router))
+                : asked(target, tried, new Delegated(answers, route, null))
+                        .flatMap(made -> Mono.fromCallable(() -> grantedIfInForce(made, router)));
+        return lease.onErrorResume(OutdatedException.class, changed -> router.leaseAgain(this, target, tried));
     }
 
     private ProxyLease grantedIfInForce(Lease lease, ProxyRouter router) throws ProxyConnectionException {
@@ -584,10 +585,10 @@ final class Decisions {
     }
 
     private final class Lease implements ProxyLease {
-        private static final AtomicIntegerFieldUpdater<Lease> CLOSED =
-                AtomicIntegerFieldUpdater.newUpdater(Lease.class, "closed");
-        private static final AtomicIntegerFieldUpdater<Lease> TOLD =
-                AtomicIntegerFieldUpdater.newUpdater(Lease.class, "told");
+        private static final AtomicIntegerFieldUpdater<Lease> DONE =
+                AtomicIntegerFieldUpdater.newUpdater(Lease.class, "done");
+        private static final int CLOSED = 1;
+        private static final int TOLD = 2;
 
         private final ProxyTarget target;
         private final ProxyDecision decision;
@@ -595,12 +596,9 @@ final class Decisions {
         private final @Nullable Answer answer;
         private final long startNanos;
 
-        @SuppressWarnings(
-                "UnusedVariable") // read and written by CLOSED and TOLD, which spare two objects for each lease
-        private volatile int closed;
-
+        // read and written by DONE, which spares two objects for each lease
         @SuppressWarnings("UnusedVariable")
-        private volatile int told;
+        private volatile int done;
 
         private @Nullable Why fallback;
 
@@ -610,6 +608,10 @@ final class Decisions {
             this.use = use;
             this.answer = answer;
             this.startNanos = timed ? nanoTime.getAsLong() : 0;
+        }
+
+        private boolean isFirst(int what) {
+            return (DONE.getAndUpdate(this, done -> done | what) & what) == 0;
         }
 
         /** Notes, before anybody else has it, that something else was meant for the connection. */
@@ -654,7 +656,7 @@ final class Decisions {
 
         /** Tells the service, once: what happens to a connection after it has been of use is not the proxy's. */
         private void turnedOut(Outcome outcome) {
-            if (answer != null && service != null && TOLD.compareAndSet(this, 0, 1)) {
+            if (answer != null && service != null && isFirst(TOLD)) {
                 service.connectionTurnedOut(target, answer, outcome);
             }
         }
@@ -671,7 +673,7 @@ final class Decisions {
 
         @Override
         public void close(Outcome outcome) {
-            if (CLOSED.compareAndSet(this, 0, 1)) {
+            if (isFirst(CLOSED)) {
                 if (log.isDebugEnabled()) {
                     log.debug("{} {} ended: {}", target, decision, outcome);
                 }

@@ -291,7 +291,7 @@ public final class ProxyRouter {
      *
      * @param target where it goes
      * @param tried the proxies that have already failed for this connection
-     * @return the lease, or null if that takes time: ask {@link #lease} for it
+     * @return the lease, or null if that takes time: then {@link #leaseByAsking} has it
      * @throws ProxyConnectionException if the connection is refused or no proxy is left
      */
     public @Nullable ProxyLease leaseAtOnce(ProxyTarget target, Collection<ProxyUrl> tried)
@@ -301,6 +301,17 @@ public final class ProxyRouter {
         } catch (OutdatedException changing) {
             return null;
         }
+    }
+
+    /**
+     * A lease for whoever has just heard that there is none at once.
+     *
+     * @param target where it goes
+     * @param tried the proxies that have already failed for this connection
+     * @return the lease; {@link ProxyConnectionException} if the connection is refused or no proxy is left
+     */
+    public Mono<ProxyLease> leaseByAsking(ProxyTarget target, Collection<ProxyUrl> tried) {
+        return Mono.defer(() -> current.leaseByAsking(target, tried, this));
     }
 
     private Mono<ProxyLease> lease(Decisions decisions, ProxyTarget target, Collection<ProxyUrl> tried) {

@@ -93,8 +93,9 @@ public final class ProxySettingsBinder {
 
     /** Several conditions ask at each start, and shall not go through ten thousand proxies each time. */
     private static boolean maySayEnabled(String name) {
-        return name.length() <= LONGEST_NAME_OF_ENABLED
-                && name.toLowerCase(Locale.ROOT).contains("enabled");
+        return name.equalsIgnoreCase(ProxyProperties.PREFIX) // all of the tree as one value
+                || (name.length() <= LONGEST_NAME_OF_ENABLED
+                        && name.toLowerCase(Locale.ROOT).contains("enabled"));
     }
 
     /**

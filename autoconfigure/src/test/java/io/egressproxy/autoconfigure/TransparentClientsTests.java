@@ -36,6 +36,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.boot.LazyInitializationBeanFactoryPostProcessor;
+import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.autoconfigure.http.HttpMessageConvertersAutoConfiguration;
 import org.springframework.boot.autoconfigure.http.client.ClientHttpRequestFactoryBuilderCustomizer;
@@ -256,6 +257,41 @@ class TransparentClientsTests {
             get(context.getBean(ProxyInjector.class).webClient("binance"), target.url("https", "/whoami"));
             assertThat(target.directConnections()).isEqualTo(target.seen()).isNotEmpty();
         });
+    }
+
+    @Test
+    void allOfTheTreeInOneValueRoutesThemToo() {
+        trusting.withPropertyValues("proxy={\"enabled\":true,\"no-proxy\":[],\"default\":{\"http\":{\"url\":\""
+                        + fallback.url() + "\"}}}")
+                .run(context -> {
+                    webClient(context, target.url("https", "/whoami"));
+                    assertThat(target.directConnections()).isEmpty();
+                });
+    }
+
+    /** What no condition has seen, since it is registered later. */
+    @Test
+    void whatIsSwitchedOnByCodeAtLastWorksByItself() {
+        trusting.withConfiguration(AutoConfigurations.of(SwitchedOn.class))
+                .withPropertyValues("proxy.default.http.pool[0].url=" + fallback.url())
+                .run(context -> assertThat(context.getBeanFactory().getSingletonNames())
+                        .contains("proxyHealthMonitoring", "proxySettingsWatching", "proxyDelegation"));
+    }
+
+    @Test
+    void whileDisabledNothingIsMadeButTheSettings() {
+        trusting.run(context -> assertThat(context.getBeanFactory().getSingletonNames())
+                .contains("proxySettings")
+                .doesNotContain(
+                        "proxyRouter", "clientRoutes", "proxyHealthChecks", "proxyHealthMonitoring", "proxyInjector"));
+    }
+
+    @AutoConfiguration(after = EgressProxyAutoConfiguration.class)
+    static class SwitchedOn {
+        @Bean
+        ProxySettingsCustomizer switchOn() {
+            return settings -> settings.toBuilder().enabled(true).build();
+        }
     }
 
     @Test

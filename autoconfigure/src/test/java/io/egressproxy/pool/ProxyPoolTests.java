@@ -10,6 +10,7 @@ import io.egressproxy.Blame;
 import io.egressproxy.ConnectionStage;
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
+import io.egressproxy.HealthCheck;
 import io.egressproxy.Outcome;
 import io.egressproxy.ProxyDecision.Source;
 import io.egressproxy.ProxySelectionStrategy;
@@ -30,6 +31,7 @@ import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
@@ -219,6 +221,22 @@ class ProxyPoolTests {
         assertThat(List.of(first, second, third)).doesNotHaveDuplicates();
         assertThat(pool.acquire(TARGET, List.of(first, second, third)))
                 .isEqualTo(new ProxyPool.Grant.None(ProxyPool.Exhausted.ATTEMPTS));
+    }
+
+    @Test
+    void aProxyThatHasFailedInAWayThatNoCheckSeesIsTriedAgainAlsoIfThatCameLast() {
+        ProxyPool pool = pool("round_robin", 2);
+        pool.checkedBy(HealthCheck.Level.HANDSHAKE, ProxyPool.CheckRequests.NONE);
+        List<ProxyPool.Use> open = Stream.generate(() -> use(pool))
+                .limit(8)
+                .filter(use -> use.proxy().host().equals("p0"))
+                .toList();
+        open.subList(0, 3)
+                .forEach(use -> use.close(failure(ConnectionStage.TCP, Blame.PROXY))); // out, until a check succeeds
+        open.get(3).close(failure(ConnectionStage.TUNNEL, Blame.PROXY)); // which is no longer enough
+        pass(Duration.ofMinutes(1));
+        pool.checkSucceeded(pool.members().get(0), HealthCheck.Level.HANDSHAKE, true);
+        assertThat(hosts(pool, 4)).contains("p0");
     }
 
     @Test

@@ -510,6 +510,9 @@ class ProxySettingsBinderTests {
                 .isTrue();
         assertThat(ProxySettingsBinder.isEnabled(Yaml.environment("", Map.of("CRYPTOFEED_PROXY_ENABLED", "1"))))
                 .isTrue();
+        assertThat(ProxySettingsBinder.isEnabled(Yaml.environment("proxy: '{\"enabled\": true}'", Map.of())))
+                .as("all of the tree as JSON")
+                .isTrue();
         assertThat(ProxySettingsBinder.isEnabled(Yaml.environment("", Map.of())))
                 .isFalse();
         assertThat(ProxySettingsBinder.isEnabled(Yaml.environment("proxy: { enabled: perhaps }", Map.of())))

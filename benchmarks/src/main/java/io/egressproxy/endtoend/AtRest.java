@@ -3,16 +3,20 @@ package io.egressproxy.endtoend;
 import com.sun.management.OperatingSystemMXBean;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
+import java.net.Socket;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.springframework.context.ConfigurableApplicationContext;
 
 /**
- * What an application does while nobody asks anything of it: with 500 proxies of which each is checked every ten seconds, and with the same proxies
- * unchecked. The proxies are 500 addresses of this machine on which one real proxy listens.
+ * What an application does while nobody asks anything of it: with 500 proxies of which each is checked every ten seconds, with the same proxies
+ * unchecked, and with a thread that does no more than the checks' system calls as often. The proxies are 500 addresses of this machine on which one real proxy listens.
  *
  * <p>Arguments: the file for the measurements, how many rounds, how many seconds each, how many seconds before the first.
  */
@@ -32,7 +36,13 @@ final class AtRest {
         try (Children children = new Children()) {
             int port = children.microsocks();
             try (ConfigurableApplicationContext idle = Applications.start(pool(port, false))) {
+                pause(Integer.parseInt(arguments[3]));
                 measure(measurements, "idle", idle, rounds, seconds);
+            }
+            try (ConfigurableApplicationContext idle = Applications.start(pool(port, false));
+                    BareChecks bare = new BareChecks(port)) {
+                pause(Integer.parseInt(arguments[3]));
+                measure(measurements, "bare sockets", idle, rounds, seconds);
             }
             try (ConfigurableApplicationContext checking = Applications.start(pool(port, true))) {
                 pause(Integer.parseInt(arguments[3])); // until its code is compiled
@@ -90,5 +100,35 @@ final class AtRest {
                     "socks5://127.0.%d.%d:%d".formatted(1 + i / 250, 1 + i % 250, port));
         }
         return properties;
+    }
+
+    /** The least that can be done: connects, greets, asks for nowhere, hears the refusal. */
+    private static final class BareChecks implements AutoCloseable {
+        private static final byte[] GREETING = {5, 1, 0};
+        private static final byte[] TO_NOWHERE = {5, 1, 0, 1, 0, 0, 0, 0, 0, 1};
+        private static final int ANSWERS = 12;
+
+        private final ScheduledExecutorService thread = Executors.newSingleThreadScheduledExecutor();
+
+        BareChecks(int port) {
+            long between = TimeUnit.SECONDS.toMicros(INTERVAL_SECONDS) / PROXIES;
+            thread.scheduleAtFixedRate(() -> check(port), 0, between, TimeUnit.MICROSECONDS);
+        }
+
+        private static void check(int port) {
+            try (Socket socket = new Socket("127.0.0.1", port)) {
+                socket.getOutputStream().write(GREETING);
+                socket.getInputStream().readNBytes(2);
+                socket.getOutputStream().write(TO_NOWHERE);
+                socket.getInputStream().readNBytes(ANSWERS - 2);
+            } catch (IOException failed) {
+                throw new UncheckedIOException(failed);
+            }
+        }
+
+        @Override
+        public void close() {
+            thread.shutdownNow();
+        }
     }
 }

@@ -7,9 +7,11 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.web.reactive.function.client.WebClient;
 import reactor.core.publisher.Mono;
@@ -19,8 +21,8 @@ import reactor.netty.tcp.TcpClient;
 import reactor.netty.transport.ProxyProvider;
 
 /**
- * Requests through real proxies: by the library, and by the same client with the proxy hard-coded, twice. In each round all take their turn, in another
- * order than in the round before.
+ * Requests through real proxies: by the library, and by the same client with the proxy hard-coded, twice. In each round all take their turn, in an
+ * order by chance.
  *
  * <p>Arguments: the file for the measurements, how many rounds, how many milliseconds each.
  */
@@ -140,8 +142,8 @@ final class EndToEnd {
         clients.values().forEach(client -> Load.run(client, atATime, round.multipliedBy(WARM_UP_ROUNDS)));
         List<String> order = new ArrayList<>(clients.keySet());
         for (int i = 0; i < rounds; i++) {
-            for (int place = 0; place < order.size(); place++) {
-                String name = order.get((i + place) % order.size());
+            Collections.shuffle(order, new Random(i)); // neighbours shall not stay neighbours
+            for (String name : order) {
                 Load.Round measured = Load.run(clients.get(name), atATime, round);
                 measurements.add(scenario, name, "requests/s", measured.requestsPerSecond());
                 measurements.add(scenario, name, "p50 µs", measured.p50Micros());

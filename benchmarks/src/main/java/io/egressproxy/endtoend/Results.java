@@ -245,7 +245,7 @@ final class Results {
 
     private void leases() {
         for (String strategy : List.of("round_robin", "random", "least_connections", "grpc_round_robin")) {
-            for (String health : List.of("tenth_down", "flipping")) {
+            for (String health : List.of("tenth_down", "tenth_ejected", "flipping")) {
                 Ratio worst = sizes.stream()
                         .filter(Results::isMeasuredWhateverHealthDoes)
                         .map(size -> Ratio.between(lease(strategy, health, size), lease(strategy, "well", size)))
@@ -253,7 +253,12 @@ final class Results {
                         .orElseThrow();
                 boolean ours = !strategy.startsWith("grpc");
                 goal(
-                        strategy + (health.equals("flipping") ? ", one flips each ms" : ", 10 % down"),
+                        strategy
+                                + switch (health) {
+                                    case "flipping" -> ", one flips each ms";
+                                    case "tenth_down" -> ", 10 % held down by health checks";
+                                    default -> ", 10 % ejected in a pool without health checks";
+                                },
                         "the same while all are well",
                         ours ? "<= 1.2x" : "(peer)",
                         worst + " at worst",
@@ -269,7 +274,7 @@ final class Results {
                 """);
         header("strategy, health");
         for (String strategy : List.of("round_robin", "random", "least_connections", "grpc_round_robin")) {
-            for (String health : List.of("well", "tenth_down", "flipping")) {
+            for (String health : List.of("well", "tenth_down", "tenth_ejected", "flipping")) {
                 details.append("| %s, %s | %s |\n"
                         .formatted(
                                 strategy,
@@ -375,9 +380,7 @@ final class Results {
                         .formatted(shown(bare), shown(byHand)),
                 "<= one extra TCP connect, no timer",
                 shown(ours) + " µs more",
-                ours.median() <= byHand.median()
-                        ? "met"
-                        : ours.first() <= byHand.third() ? "met within noise" : "missed");
+                ours.median() <= bare.median() ? "met" : ours.first() <= bare.third() ? "met within noise" : "missed");
         details.append(
                 "## End to end\n\nOne small GET on loopback; the target in a JVM of its own, a real proxy (microsocks, tinyproxy), all on the same cores.\n\n");
         for (String scenario : endToEnd.scenarios()) {
@@ -434,8 +437,21 @@ final class Results {
                 missed.isEmpty() ? "met" : "missed: " + missed);
     }
 
+    /** Beside the mean of both times that the base was measured; beside itself, of the second time and the first. */
     private Quartiles ratios(String scenario, String variant, String base, String what) {
-        return Quartiles.ofRatios(endToEnd.samples(scenario, variant, what), endToEnd.samples(scenario, base, what));
+        return ratios(endToEnd, scenario, variant, base, what);
+    }
+
+    private static Quartiles ratios(Measurements measured, String scenario, String variant, String base, String what) {
+        List<Double> first = measured.samples(scenario, base, what);
+        List<Double> again = measured.samples(scenario, base + AGAIN, what);
+        return variant.endsWith(AGAIN)
+                ? Quartiles.ofRatios(again, first)
+                : Quartiles.ofRatios(
+                        measured.samples(scenario, variant, what),
+                        IntStream.range(0, first.size())
+                                .mapToObj(i -> (first.get(i) + again.get(i)) / 2)
+                                .toList());
     }
 
     private void disabled() {
@@ -463,8 +479,7 @@ final class Results {
     }
 
     private Quartiles startRatios(String variant, String base) {
-        String scenario = startUp.scenarios().iterator().next();
-        return Quartiles.ofRatios(startUp.samples(scenario, variant, "ms"), startUp.samples(scenario, base, "ms"));
+        return ratios(startUp, startUp.scenarios().iterator().next(), variant, base, "ms");
     }
 
     // start, memory, rest
@@ -517,9 +532,14 @@ final class Results {
         double threads = Quartiles.of(atRest.samples(scenario, "checking", "threads"))
                         .median()
                 - Quartiles.of(atRest.samples(scenario, "idle", "threads")).median();
+        double checks =
+                Quartiles.of(atRest.samples(scenario, "checking", "checks/min")).median();
         goal(
                 "3 000 health checks a minute at rest",
-                "idle: " + shown(idle) + " %",
+                "idle: %s %%; the same checks by bare blocking sockets: %s %%"
+                        .formatted(
+                                shown(idle),
+                                shown(Quartiles.of(atRest.samples(scenario, "bare sockets", "% of one core")))),
                 "<= 2 % of one core, no thread per proxy",
                 shown(checking)
                         + " %% at %.0f checks a minute, %.0f threads more"
@@ -527,7 +547,7 @@ final class Results {
                                         Quartiles.of(atRest.samples(scenario, "checking", "checks/min"))
                                                 .median(),
                                         threads),
-                checking.median() - idle.median() <= 2 && threads < 10 ? "met" : "missed");
+                checking.median() - idle.median() <= 2 && threads < 10 && checks > 2_800 ? "met" : "missed");
     }
 
     // the page

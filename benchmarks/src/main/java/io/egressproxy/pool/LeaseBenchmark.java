@@ -22,19 +22,22 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.TearDown;
 
 /**
- * Taking a proxy out of a pool and giving it back, while all are well, while health checks hold a tenth of them down, and while one of them goes
- * down and comes back each millisecond. A lease counts the use and is closed once; gRPC only chooses.
+ * Taking a proxy out of a pool and giving it back, while all are well, while health checks hold a tenth of them down, while breakers do in a
+ * pool without checks, and while one of them goes down and comes back each millisecond. Each proxy has three connections besides. A lease counts the use and is closed once; gRPC only chooses.
  */
 public class LeaseBenchmark extends NanosBenchmark {
     private static final Outcome CANCELLED = new Outcome.Cancelled();
     private static final ProxyTarget TARGET =
             new ProxyTarget(ExchangeId.of("binance"), ConnectionType.HTTP, "api.binance.com", 443);
+    private static final int OPEN = 3;
+    private static final int FAILURES = 100;
+    private static final long OUT_NANOS = Duration.ofHours(1).toNanos();
     private static final long FLIP_NANOS = Duration.ofMillis(1).toNanos();
 
     @Param({"10", "100", "1000", "10000"})
     private int size;
 
-    @Param({"well", "tenth_down", "flipping"})
+    @Param({"well", "tenth_down", "tenth_ejected", "flipping"})
     private String health;
 
     @Param({"round_robin", "random", "least_connections", "grpc_round_robin"})
@@ -76,7 +79,7 @@ public class LeaseBenchmark extends NanosBenchmark {
     }
 
     private boolean isDown(int index) {
-        return health.equals("tenth_down") && index % 10 == 0;
+        return health.startsWith("tenth") && index % 10 == 0;
     }
 
     private ProxyPool pool() {
@@ -100,13 +103,29 @@ public class LeaseBenchmark extends NanosBenchmark {
                 one.healthCheck(),
                 one.circuitBreaker());
         ProxyPool pool = new ProxyPool("benchmark", entry, name -> null);
-        pool.checkedBy(HealthCheck.Level.TARGET, ProxyPool.CheckRequests.NONE);
+        if (!health.equals("tenth_ejected")) {
+            pool.checkedBy(HealthCheck.Level.TARGET, ProxyPool.CheckRequests.NONE);
+        }
         for (int i = 0; i < size; i++) {
             if (isDown(i)) {
-                pool.checkFailed(pool.members().get(i), true, "as it should");
+                takeOut(pool, pool.members().get(i));
+            }
+            for (int use = 0; use < OPEN; use++) {
+                pool.members().get(i).taken();
             }
         }
         return pool;
+    }
+
+    /** By a health check, which will bring it back; or by its breaker, in a pool without checks, so that each connection looks whether its time has come. */
+    private void takeOut(ProxyPool pool, PooledProxy proxy) {
+        if (health.equals("tenth_down")) {
+            pool.checkFailed(proxy, true, "as it should");
+            return;
+        }
+        proxy.breaker().failed(FAILURES);
+        proxy.breaker().open(System.nanoTime() + OUT_NANOS);
+        pool.unchecked(); // makes it known
     }
 
     private static void flip(ProxyPool pool, boolean down) {
