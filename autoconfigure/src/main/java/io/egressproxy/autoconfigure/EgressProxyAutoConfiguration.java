@@ -51,7 +51,7 @@ import reactor.netty.resources.LoopResources;
  * Auto-configuration of {@link ProxySettings}, {@link ProxyInjector} and a {@link WebSocketClient} that is routed by host.
  *
  * <p>They are there while {@code proxy.enabled} is false as well, so that code that asks for them starts; they touch no client
- * then. All that is made without being asked for is the settings, so that mistakes in them are told.
+ * then. All that is made without being asked for is the settings, so that mistakes in them are told, and what Spring makes for its lifecycle.
  */
 @AutoConfiguration(
         afterName = {

@@ -1047,12 +1047,12 @@ public final class ProxyPool {
             }
             return;
         }
+        HealthCheck.Level before = proxy.failedLevel();
         proxy.failed(now, level(failure));
         boolean wasClosed = proxy.breaker().state() == ProxyBreaker.State.CLOSED;
         boolean opens = proxy.breaker().failed(count);
-        if (!wasClosed) {
-            scheduleProbe(); // it may have failed now in a way that no check can see, and only a connection brings it
-            // back
+        if (!wasClosed && proxy.failedLevel() != before) {
+            scheduleProbe(); // no check sees this kind of failure: only a connection brings it back
         }
         if (opens && settings.circuitBreaker().enabled()) {
             if (wasClosed) {

@@ -15,7 +15,7 @@ class Rotation {
     }
 
     /**
-     * The same without waiting for others, for whom it matters little: of two that do so at once both may be at the same place. A tenth of the price.
+     * The same without waiting for others, for whom it matters little: of two that do so at once both may be at the same place.
      */
     final long goOnRoughly(long step) {
         long before = position;
