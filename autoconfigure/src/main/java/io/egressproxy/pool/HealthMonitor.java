@@ -17,6 +17,7 @@ import java.util.PriorityQueue;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.DoubleSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -29,7 +30,7 @@ import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
 
 /**
- * Checks the proxies of all pools, one due check at a time: at most 50 a second and 16 at once, whatever their number; with
+ * Checks the proxies of all pools, a few due checks at a time: at most 50 a second and 16 at once, whatever their number; with
  * more proxies than that allows the interval stretches. Needs no thread of its own, only a scheduler's turn.
  *
  * <p>A proxy is out after {@code unhealthy-threshold} failures in a row and back after {@code healthy-threshold} successes; until
@@ -39,6 +40,8 @@ import reactor.core.scheduler.Scheduler;
 public final class HealthMonitor implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(HealthMonitor.class);
     private static final Duration BETWEEN_CHECKS = Duration.ofMillis(20);
+    private static final int MOST_IN_A_TURN = 5;
+    private static final Duration DUE_SOON = BETWEEN_CHECKS.multipliedBy(MOST_IN_A_TURN);
     private static final int MAX_RUNNING = 16;
     private static final int RESERVED_FOR_URGENT = 4;
     private static final String DEEPER_METHOD = "handshake";
@@ -259,28 +262,44 @@ public final class HealthMonitor implements AutoCloseable {
     }
 
     private void takeTurn() {
-        Watched watched;
-        HealthCheck check;
+        List<Watched> next = new ArrayList<>(MOST_IN_A_TURN);
         synchronized (this) {
-            Watched next = closed || notBeforeNanos - now() > 0 ? null : takeNext();
-            if (next == null || countsAsChecked(next)) { // which costs no turn
-                scheduleTurn();
-                return;
+            if (!closed && notBeforeNanos - now() <= 0) {
+                takeNext(next);
+                notBeforeNanos =
+                        now() + BETWEEN_CHECKS.multipliedBy(next.size()).toNanos();
+                runningChecks += next.size();
             }
-            notBeforeNanos = now() + BETWEEN_CHECKS.toNanos();
-            watched = next;
-            check = watched.pool.hasFailedAbove(watched.proxy, watched.check.level()) ? watched.deeper : watched.check;
-            runningChecks++;
             scheduleTurn();
         }
-        run(watched, check);
+        next.forEach(this::run);
     }
 
-    /** What is urgent comes first, but not always: a large pool that is exhausted must not keep all others from their checks. */
-    private @Nullable Watched takeNext() {
+    /** To wake up costs as much as a check, so what is due now takes along what is due soon. */
+    private void takeNext(List<Watched> turn) {
+        for (int i = 0; i < MOST_IN_A_TURN; i++) {
+            Watched next = takeNext(turn.size(), turn.isEmpty() ? 0 : DUE_SOON.toNanos());
+            if (next == null) {
+                return;
+            }
+            if (!countsAsChecked(next)) {
+                turn.add(next);
+            }
+        }
+    }
+
+    /**
+     * What is urgent comes first, but not always: a large pool that is exhausted must not keep all others from their checks.
+     *
+     * @param starting how many checks are about to run
+     * @param soonNanos how long before its time a check may be made
+     */
+    private @Nullable Watched takeNext(int starting, long soonNanos) {
+        int runningChecks = this.runningChecks + starting;
         Watched first = due.peek();
-        boolean ordinary =
-                first != null && first.dueNanos - now() <= 0 && runningChecks < MAX_RUNNING - RESERVED_FOR_URGENT;
+        boolean ordinary = first != null
+                && first.dueNanos - now() <= soonNanos
+                && runningChecks < MAX_RUNNING - RESERVED_FOR_URGENT;
         boolean hurry = !urgent.isEmpty() && runningChecks < MAX_RUNNING;
         if (hurry && !(ordinary && urgentWasLast)) {
             urgentWasLast = true;
@@ -310,12 +329,14 @@ public final class HealthMonitor implements AutoCloseable {
         return true;
     }
 
-    private void run(Watched watched, HealthCheck check) {
+    private void run(Watched watched) {
+        HealthCheck check =
+                watched.pool.hasFailedAbove(watched.proxy, watched.check.level()) ? watched.deeper : watched.check;
         HealthCheck.Request request = watched.pool.request(watched.proxy);
         long startNanos = now();
         // subscribed outside the lock; the deadline covers everything that the check does
         Disposable subscription = Mono.defer(() -> check.check(request))
-                .timeout(request.timeout(), scheduler)
+                .timeout(request.timeout(), Mono.error(TimeoutException::new), scheduler)
                 .subscribe(
                         ignored -> {},
                         failure -> ended(watched, check, failure, startNanos),

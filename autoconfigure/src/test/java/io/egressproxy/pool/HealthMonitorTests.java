@@ -22,6 +22,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
@@ -47,6 +48,7 @@ class HealthMonitorTests {
     private final Set<String> dead = new HashSet<>();
     private final Set<String> silent = new HashSet<>();
     private final List<String> checked = new ArrayList<>();
+    private final List<Long> startedAt = new ArrayList<>();
     private final AtomicInteger running = new AtomicInteger();
     private int mostRunning;
     private boolean thrower;
@@ -62,6 +64,7 @@ class HealthMonitorTests {
         public Mono<Void> check(Request request) {
             String host = request.proxy().host();
             checked.add(host);
+            startedAt.add(time.now(TimeUnit.NANOSECONDS));
             if (thrower) {
                 throw new IllegalStateException("a check that throws");
             }
@@ -157,6 +160,18 @@ class HealthMonitorTests {
         pass(60);
         assertThat(mostRunning).isEqualTo(12);
         assertThat(new HashSet<>(checked)).hasSize(100);
+    }
+
+    @Test
+    void whatIsDueSoonIsCheckedAlongSoThatAnApplicationAtRestHardlyWakesUp() {
+        pool(500, Duration.ofSeconds(10));
+        pass(60);
+        startedAt.clear();
+        pass(60);
+        Map<Long, Long> inATurn = startedAt.stream().collect(Collectors.groupingBy(at -> at, Collectors.counting()));
+        assertThat(startedAt).hasSizeBetween(2_900, 3_000);
+        assertThat(inATurn.values()).allMatch(checks -> checks <= 5);
+        assertThat(inATurn).as("wake-ups in a minute").hasSizeLessThanOrEqualTo(610);
     }
 
     @Test

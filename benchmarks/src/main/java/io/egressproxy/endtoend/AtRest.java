@@ -1,11 +1,15 @@
 package io.egressproxy.endtoend;
 
 import com.sun.management.OperatingSystemMXBean;
+import io.egressproxy.HealthCheck;
+import io.egressproxy.ProxyUrl;
+import io.egressproxy.netty.NettyHealthChecks;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.net.Socket;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Executors;
@@ -13,12 +17,14 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.springframework.context.ConfigurableApplicationContext;
+import reactor.core.publisher.Flux;
 
 /**
  * What an application does while nobody asks anything of it: with 500 proxies of which each is checked every ten seconds, with the same proxies
  * unchecked, and with a thread that does no more than the checks' system calls as often. The proxies are 500 addresses of this machine on which one real proxy listens.
  *
- * <p>Arguments: the file for the measurements, how many rounds, how many seconds each, how many seconds before the first.
+ * <p>Arguments: the file for the measurements, how many rounds, how many seconds each, how many seconds before the first, how many checks
+ * before that.
  */
 final class AtRest {
     private static final String SCENARIO = "3 000 health checks a minute, at rest";
@@ -41,11 +47,13 @@ final class AtRest {
             }
             try (ConfigurableApplicationContext idle = Applications.start(pool(port, false));
                     BareChecks bare = new BareChecks(port)) {
+                bare.warmUp(Integer.parseInt(arguments[4]));
                 pause(Integer.parseInt(arguments[3]));
                 measure(measurements, "bare sockets", idle, rounds, seconds);
             }
             try (ConfigurableApplicationContext checking = Applications.start(pool(port, true))) {
-                pause(Integer.parseInt(arguments[3])); // until its code is compiled
+                warmUp(checking, port, Integer.parseInt(arguments[4]));
+                pause(Integer.parseInt(arguments[3]));
                 measure(measurements, "checking", checking, rounds, seconds);
             }
         }
@@ -74,6 +82,15 @@ final class AtRest {
                     "threads",
                     ManagementFactory.getThreadMXBean().getThreadCount());
         }
+    }
+
+    /** As many checks as an application has made after some hours: its code is compiled then. */
+    private static void warmUp(ConfigurableApplicationContext context, int port, int checks) {
+        HealthCheck handshake =
+                context.getBean(NettyHealthChecks.class).byMethod().get("handshake");
+        HealthCheck.Request request = new HealthCheck.Request(
+                ProxyUrl.parse("socks5://127.0.0.1:" + port), null, null, "200-299", Duration.ofSeconds(5));
+        Flux.range(0, checks).flatMap(i -> handshake.check(request), 16).blockLast();
     }
 
     private static double checks(ConfigurableApplicationContext context) {
@@ -109,10 +126,18 @@ final class AtRest {
         private static final int ANSWERS = 12;
 
         private final ScheduledExecutorService thread = Executors.newSingleThreadScheduledExecutor();
+        private final int port;
 
         BareChecks(int port) {
+            this.port = port;
             long between = TimeUnit.SECONDS.toMicros(INTERVAL_SECONDS) / PROXIES;
             thread.scheduleAtFixedRate(() -> check(port), 0, between, TimeUnit.MICROSECONDS);
+        }
+
+        void warmUp(int checks) {
+            for (int i = 0; i < checks; i++) {
+                check(port);
+            }
         }
 
         private static void check(int port) {

@@ -536,7 +536,7 @@ final class Results {
                 Quartiles.of(atRest.samples(scenario, "checking", "checks/min")).median();
         goal(
                 "3 000 health checks a minute at rest",
-                "idle: %s %%; the same checks by bare blocking sockets: %s %%"
+                "idle: %s %%; the same checks by bare blocking sockets, one at a time: %s %%"
                         .formatted(
                                 shown(idle),
                                 shown(Quartiles.of(atRest.samples(scenario, "bare sockets", "% of one core")))),
