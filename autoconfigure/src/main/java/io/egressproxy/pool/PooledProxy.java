@@ -18,6 +18,8 @@ import org.jspecify.annotations.Nullable;
 /** A proxy of a pool, and what its connections have told about it. */
 final class PooledProxy {
     private static final int PENALTY = 4;
+    private static final int PENALIZED =
+            1 << 30; // a bit of the count, so that who compares many proxies reads one field of each
     private static final long PENALTY_NANOS = Duration.ofSeconds(10).toNanos();
     private static final int AMBIGUOUS_TARGETS = 3;
     private static final int MOST_AMBIGUOUS_TARGETS = 10;
@@ -30,8 +32,6 @@ final class PooledProxy {
             AtomicLongFieldUpdater.newUpdater(PooledProxy.class, "succeeded");
     private static final AtomicLongFieldUpdater<PooledProxy> FAILED =
             AtomicLongFieldUpdater.newUpdater(PooledProxy.class, "failed");
-    private static final AtomicLongFieldUpdater<PooledProxy> PENALIZED_AT =
-            AtomicLongFieldUpdater.newUpdater(PooledProxy.class, "penalizedAtNanos");
 
     /**
      * Why it gets no new connections although it works.
@@ -56,14 +56,13 @@ final class PooledProxy {
     private volatile @Nullable String sslBundle;
     private volatile boolean removed;
     private volatile @Nullable UseProxy lastDecision;
-    private volatile int active; // by ACTIVE only
+    private volatile int active; // by ACTIVE only, with a bit for PENALIZED
     private volatile long succeeded; // by SUCCEEDED only
     private volatile long failed; // by FAILED only
     private volatile @Nullable Change change;
     private volatile @Nullable Drain drain;
     private volatile @Nullable Supplier<ProxyPool.Member> view;
     private volatile long failedAtNanos = NEVER;
-    private volatile long penalizedAtNanos = NEVER;
     private volatile long workedAtNanos = NEVER;
     private volatile boolean spotless = true;
     private volatile boolean failing;
@@ -148,16 +147,25 @@ final class PooledProxy {
 
     /** Open connections, and four more right after a failure, fading over ten seconds. */
     int load(LongSupplier nanoTime) {
-        long failedAt = penalizedAtNanos;
-        if (failedAt == NEVER) {
-            return active;
-        }
+        int now = active;
+        return (now & PENALIZED) == 0 ? now : penalizedLoad(nanoTime);
+    }
+
+    private int penalizedLoad(LongSupplier nanoTime) {
+        long failedAt = failedAtNanos;
         long age = nanoTime.getAsLong() - failedAt;
-        if (age >= PENALTY_NANOS) {
-            PENALIZED_AT.compareAndSet(this, failedAt, NEVER); // so that nobody has to look at the clock for it again
-            return active;
+        if (age < PENALTY_NANOS) {
+            return activeConnections() + (int) (PENALTY - PENALTY * age / PENALTY_NANOS);
         }
-        return active + (int) (PENALTY - PENALTY * age / PENALTY_NANOS);
+        ACTIVE.getAndUpdate(this, count -> count & ~PENALIZED); // so that nobody has to look at the clock for it again
+        if (failedAtNanos != failedAt) {
+            penalize(); // it has failed once more meanwhile
+        }
+        return activeConnections();
+    }
+
+    private void penalize() {
+        ACTIVE.getAndUpdate(this, count -> count | PENALIZED);
     }
 
     /** Whether anything would change if it succeeded; spares the lock for the ordinary case. */
@@ -242,7 +250,7 @@ final class PooledProxy {
                 last == null ? null : last.why(),
                 last == null ? null : Duration.ofNanos(nowNanos - last.atNanos()),
                 until == null ? null : Duration.ofNanos(Math.max(0, until - nowNanos)),
-                active,
+                activeConnections(),
                 succeeded,
                 failed);
     }
@@ -262,7 +270,7 @@ final class PooledProxy {
     }
 
     int activeConnections() {
-        return active;
+        return active & ~PENALIZED;
     }
 
     /** Whether nothing is wrong with it. */
@@ -283,7 +291,7 @@ final class PooledProxy {
     /** A failure of its own, at the highest level so far. */
     void failed(long nowNanos, HealthCheck.Level level) {
         failedAtNanos = nowNanos;
-        penalizedAtNanos = nowNanos;
+        penalize();
         FAILED.incrementAndGet(this);
         spotless = false;
         failing = true;
