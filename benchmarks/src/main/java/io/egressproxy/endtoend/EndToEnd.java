@@ -22,7 +22,7 @@ import reactor.netty.transport.ProxyProvider;
 
 /**
  * Requests through real proxies: by the library, and by the same client with the proxy hard-coded, twice. In each round all take their turn, in an
- * order by chance.
+ * order by chance; many at a time first, so that the code is compiled when each is measured alone.
  *
  * <p>Arguments: the file for the measurements, how many rounds, how many milliseconds each.
  */
@@ -49,6 +49,10 @@ final class EndToEnd {
         try (Children children = new Children()) {
             String target = "http://127.0.0.1:" + children.java(Target.class, List.of());
             EndToEnd all = new EndToEnd(children, target, rounds, round);
+            Load.run(
+                    all.request(HttpClient.create()),
+                    16,
+                    round.multipliedBy(WARM_UP_ROUNDS)); // the first compared is not the first at all
             all.throughProxies("socks5", children.microsocks(), ProxyProvider.Proxy.SOCKS5);
             all.throughProxies("http", children.tinyproxy(), ProxyProvider.Proxy.HTTP);
             all.firstOfTwoRefuses();
@@ -62,14 +66,14 @@ final class EndToEnd {
         Map<String, Object> properties = pool(scheme + "://127.0.0.1:" + port, scheme + "://127.0.0.2:" + port);
         try (ConfigurableApplicationContext context = Applications.start(properties)) {
             ProxyInjector injector = context.getBean(ProxyInjector.class);
-            for (int atATime : new int[] {1, 16}) {
+            for (int atATime : new int[] {16, 1}) {
                 Map<String, Mono<?>> clients = new LinkedHashMap<>();
                 clients.put("hard-coded", request(hardCoded(pooled(), type, port)));
                 clients.put("ours", request(injector.customize(pooled(), EXCHANGE)));
                 clients.put("hard-coded again", request(hardCoded(pooled(), type, port)));
                 compare(scheme + ", keep-alive, " + atATime + " at a time", atATime, clients);
             }
-            for (int atATime : new int[] {1, 8}) {
+            for (int atATime : new int[] {8, 1}) {
                 Map<String, Mono<?>> clients = new LinkedHashMap<>();
                 clients.put("hard-coded", request(hardCoded(HttpClient.newConnection(), type, port)));
                 clients.put("ours", request(injector.customize(HttpClient.newConnection(), EXCHANGE)));
@@ -126,7 +130,7 @@ final class EndToEnd {
     private void disabled() {
         try (ConfigurableApplicationContext without = Applications.start(Applications.withoutLibrary());
                 ConfigurableApplicationContext disabled = Applications.start(Map.of("proxy.enabled", "false"))) {
-            for (int atATime : new int[] {1, 16}) {
+            for (int atATime : new int[] {16, 1}) {
                 Map<String, Mono<?>> clients = new LinkedHashMap<>();
                 clients.put("without the library", request(without));
                 clients.put("disabled", request(disabled));

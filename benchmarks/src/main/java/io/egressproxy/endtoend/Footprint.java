@@ -2,15 +2,19 @@ package io.egressproxy.endtoend;
 
 import io.egressproxy.ConnectionType;
 import io.egressproxy.ExchangeId;
+import io.egressproxy.Outcome;
+import io.egressproxy.ProxyLease;
 import io.egressproxy.ProxyTarget;
 import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.settings.ProxySettingsBinder;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.springframework.core.env.MapPropertySource;
 import org.springframework.core.env.StandardEnvironment;
 
@@ -22,6 +26,8 @@ import org.springframework.core.env.StandardEnvironment;
 final class Footprint {
     private static final String SCENARIO = "memory";
     private static final int[] SIZES = {10, 100, 1_000, 10_000};
+
+    private static final ProxyTarget TARGET = ProxyTarget.of(ExchangeId.of("any"), ConnectionType.HTTP);
 
     private Footprint() {}
 
@@ -35,9 +41,7 @@ final class Footprint {
             List<ProxyRouter> routers = routers(size, count);
             double each = (used() - before) / (double) (count * size);
             measurements.add(SCENARIO, "pools of " + size, "B/proxy", each);
-            if (routers.get(0).decide(ProxyTarget.of(ExchangeId.of("any"), ConnectionType.HTTP)) == null) {
-                throw new IllegalStateException("no decision");
-            }
+            take(routers.get(0)); // all are needed until here
         }
         measurements.print(SCENARIO);
         measurements.write(arguments[0]);
@@ -58,9 +62,19 @@ final class Footprint {
             }
             StandardEnvironment environment = new StandardEnvironment();
             environment.getPropertySources().addFirst(new MapPropertySource("footprint", values));
-            routers.add(new ProxyRouter(ProxySettingsBinder.bind(environment)));
+            ProxyRouter used = new ProxyRouter(ProxySettingsBinder.bind(environment));
+            for (int i = 0; i < size; i++) { // by round robin: each proxy has had a connection
+                take(used);
+            }
+            routers.add(used);
         }
         return routers;
+    }
+
+    private static void take(ProxyRouter router) {
+        ProxyLease lease =
+                Objects.requireNonNull(router.lease(TARGET, List.of()).block());
+        lease.close(new Outcome.Succeeded(Duration.ofMillis(1)));
     }
 
     private static long used() {

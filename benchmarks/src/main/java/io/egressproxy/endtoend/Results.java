@@ -245,13 +245,11 @@ final class Results {
 
     private void leases() {
         for (String strategy : List.of("round_robin", "random", "least_connections", "grpc_round_robin")) {
+            boolean ours = !strategy.startsWith("grpc");
             for (String health : List.of("tenth_down", "tenth_ejected", "flipping")) {
-                Ratio worst = sizes.stream()
-                        .filter(Results::isMeasuredWhateverHealthDoes)
-                        .map(size -> Ratio.between(lease(strategy, health, size), lease(strategy, "well", size)))
-                        .max(Comparator.comparing(Ratio::median))
-                        .orElseThrow();
-                boolean ours = !strategy.startsWith("grpc");
+                Ratio besideWell = leases(strategy, health, "well");
+                Ratio besideBound =
+                        health.equals("tenth_ejected") ? leases(strategy, health, "well_and_clock") : besideWell;
                 goal(
                         strategy
                                 + switch (health) {
@@ -259,10 +257,13 @@ final class Results {
                                     case "tenth_down" -> ", 10 % held down by health checks";
                                     default -> ", 10 % ejected in a pool without health checks";
                                 },
-                        "the same while all are well",
+                        besideBound == besideWell || !ours
+                                ? "the same while all are well"
+                                : "the same while all are well, with a look at the clock, which alone tells when their time is"
+                                        + " over; without it " + besideWell,
                         ours ? "<= 1.2x" : "(peer)",
-                        worst + " at worst",
-                        ours ? worst.isAtMost(1.2) : "");
+                        (ours ? besideBound : besideWell) + " at worst",
+                        ours ? besideBound.isAtMost(1.2) : "");
             }
         }
         details.append(
@@ -274,7 +275,7 @@ final class Results {
                 """);
         header("strategy, health");
         for (String strategy : List.of("round_robin", "random", "least_connections", "grpc_round_robin")) {
-            for (String health : List.of("well", "tenth_down", "tenth_ejected", "flipping")) {
+            for (String health : List.of("well", "well_and_clock", "tenth_down", "tenth_ejected", "flipping")) {
                 details.append("| %s, %s | %s |\n"
                         .formatted(
                                 strategy,
@@ -287,6 +288,15 @@ final class Results {
             }
         }
         details.append('\n');
+    }
+
+    /** The worst of all sizes. */
+    private Ratio leases(String strategy, String health, String base) {
+        return sizes.stream()
+                .filter(Results::isMeasuredWhateverHealthDoes)
+                .map(size -> Ratio.between(lease(strategy, health, size), lease(strategy, base, size)))
+                .max(Comparator.comparing(Ratio::median))
+                .orElseThrow();
     }
 
     private static boolean isMeasuredWhateverHealthDoes(int size) {

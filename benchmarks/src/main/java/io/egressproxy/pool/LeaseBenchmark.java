@@ -22,8 +22,8 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.TearDown;
 
 /**
- * Taking a proxy out of a pool and giving it back, while all are well, while health checks hold a tenth of them down, while breakers do in a
- * pool without checks, and while one of them goes down and comes back each millisecond. Each proxy has three connections besides. A lease counts the use and is closed once; gRPC only chooses.
+ * Taking a proxy out of a pool and giving it back, while all are well, the same with a look at the clock, while health checks hold a tenth of
+ * them down, while breakers do in a pool without checks (where nobody but the clock tells when their time is over), and while one of them goes down and comes back each millisecond. Each proxy has three connections besides. A lease counts the use and is closed once; gRPC only chooses.
  */
 public class LeaseBenchmark extends NanosBenchmark {
     private static final Outcome CANCELLED = new Outcome.Cancelled();
@@ -37,7 +37,7 @@ public class LeaseBenchmark extends NanosBenchmark {
     @Param({"10", "100", "1000", "10000"})
     private int size;
 
-    @Param({"well", "tenth_down", "tenth_ejected", "flipping"})
+    @Param({"well", "well_and_clock", "tenth_down", "tenth_ejected", "flipping"})
     private String health;
 
     @Param({"round_robin", "random", "least_connections", "grpc_round_robin"})
@@ -56,7 +56,9 @@ public class LeaseBenchmark extends NanosBenchmark {
             flip = grpc::flip;
         } else {
             ProxyPool pool = pool();
-            pick = () -> takeAndGiveBack(pool);
+            pick = health.equals("well_and_clock")
+                    ? () -> System.nanoTime() == 0 ? null : takeAndGiveBack(pool)
+                    : () -> takeAndGiveBack(pool);
             flip = down -> flip(pool, down);
         }
         flips = new Thread(() -> {
