@@ -124,6 +124,11 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
         return proxy.load(nanoTime);
     }
 
+    /** Whether a proxy is less busy than that; at the clock is looked only if it has failed of late, and hardly ever then. */
+    boolean isLessBusy(PooledProxy proxy, int load) {
+        return proxy.activeConnections() < load && proxy.load(nanoTime) < load;
+    }
+
     /** Whether more than one of the proxies is not among those left out. */
     boolean hasAnotherBut(Collection<ProxyUrl> leftOut) {
         if (proxies.length > leftOut.size() + 1) {

@@ -149,7 +149,7 @@ abstract class Selection extends Rotation {
             if (bestLoad == 0) {
                 return best;
             }
-            if (best != null && !weighted && leftOut.isEmpty() && bestLoad <= least(usable)) {
+            if (best != null && !weighted && leftOut.isEmpty() && isLeast(bestLoad, usable)) {
                 return best; // the ordinary case, and quickly found out
             }
             int ties = 0;
@@ -174,12 +174,13 @@ abstract class Selection extends Rotation {
             return best;
         }
 
-        private static int least(PoolSnapshot usable) {
-            int least = Integer.MAX_VALUE;
+        private static boolean isLeast(int load, PoolSnapshot usable) {
             for (int i = 0; i < usable.size(); i++) {
-                least = Math.min(least, usable.load(usable.get(i)));
+                if (usable.isLessBusy(usable.get(i), load)) {
+                    return false;
+                }
             }
-            return least;
+            return true;
         }
 
         private static @Nullable PooledProxy lessBusyOfTwo(PoolSnapshot usable, Collection<ProxyUrl> leftOut) {

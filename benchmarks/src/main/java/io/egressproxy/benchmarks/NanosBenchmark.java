@@ -10,11 +10,16 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** How everything in the small is measured: nanoseconds an operation takes, in short iterations, of which the median is told. */
+/**
+ * How everything in the small is measured: nanoseconds an operation takes, in short iterations, of which the median is told. The heap is there before
+ * the first iteration, since memory that is touched for the first time costs many times what is measured.
+ */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
-@Fork(1)
-@Warmup(iterations = 5, time = 200, timeUnit = TimeUnit.MILLISECONDS)
+@Fork(
+        value = 1,
+        jvmArgs = {"-Xms256m", "-Xmx256m", "-XX:+AlwaysPreTouch"})
+@Warmup(iterations = 4, time = 200, timeUnit = TimeUnit.MILLISECONDS)
 @Measurement(iterations = 7, time = 100, timeUnit = TimeUnit.MILLISECONDS)
 public abstract class NanosBenchmark {}

@@ -143,7 +143,8 @@ final class EndToEnd {
     }
 
     private void compare(String scenario, int atATime, Map<String, Mono<?>> clients) {
-        clients.values().forEach(client -> Load.run(client, atATime, round.multipliedBy(WARM_UP_ROUNDS)));
+        int warmUp = atATime == 1 ? WARM_UP_ROUNDS : 2 * WARM_UP_ROUNDS; // those come first
+        clients.values().forEach(client -> Load.run(client, atATime, round.multipliedBy(warmUp)));
         List<String> order = new ArrayList<>(clients.keySet());
         for (int i = 0; i < rounds; i++) {
             Collections.shuffle(order, new Random(i)); // neighbours shall not stay neighbours
