@@ -15,6 +15,7 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
     private final PooledProxy[] proxies;
     private final PooledProxy[] turns; // by weight; empty if they come as listed
     private final PooledProxy[] inTurn;
+    private final boolean weighted;
     private final LongSupplier nanoTime;
     private final long step;
 
@@ -22,7 +23,8 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
         this.proxies = proxies;
         this.turns = turns;
         this.nanoTime = nanoTime;
-        this.inTurn = turns.length == 0 ? proxies : turns;
+        this.weighted = turns.length > 0;
+        this.inTurn = weighted ? turns : proxies;
         this.step = Long.MAX_VALUE / Math.max(1, inTurn.length) + 1;
     }
 
@@ -69,7 +71,7 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
 
     /** Whether the weights of the pool's proxies differ. */
     boolean isWeighted() {
-        return turns.length > 0;
+        return weighted;
     }
 
     /**
@@ -88,7 +90,7 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
      */
     @Nullable
     PooledProxy turn(long position) {
-        return inTurn(position, inTurn, turns.length > 0);
+        return inTurn(position, inTurn, weighted);
     }
 
     /**
@@ -100,13 +102,13 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
     @Nullable
     PooledProxy next(Rotation rotation) {
         PooledProxy[] list = inTurn;
-        boolean weighted = turns.length > 0;
-        return inTurn(rotation.goOn(step), list, weighted);
+        boolean byWeight = weighted;
+        return inTurn(rotation.goOn(step), list, byWeight);
     }
 
-    private static @Nullable PooledProxy inTurn(long position, PooledProxy[] list, boolean weighted) {
+    private static @Nullable PooledProxy inTurn(long position, PooledProxy[] list, boolean byWeight) {
         PooledProxy proxy = list[index(position, list.length)];
-        return weighted && !proxy.isUsable() ? null : proxy;
+        return byWeight && !proxy.isUsable() ? null : proxy;
     }
 
     /** Where in the list of the usable ones that is. */
