@@ -18,6 +18,7 @@ import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.DoubleSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -42,6 +43,8 @@ public final class HealthMonitor implements AutoCloseable {
     private static final Duration BETWEEN_CHECKS = Duration.ofMillis(20);
     private static final int MOST_IN_A_TURN = 5;
     private static final Duration DUE_SOON = BETWEEN_CHECKS.multipliedBy(MOST_IN_A_TURN);
+    private static final int DUE_SOON_SHARE = 20; // of the interval at most
+    private static final Duration MOST_IN_ADVANCE = BETWEEN_CHECKS.multipliedBy(2L * MOST_IN_A_TURN);
     private static final int MAX_RUNNING = 16;
     private static final int RESERVED_FOR_URGENT = 4;
     private static final String DEEPER_METHOD = "handshake";
@@ -65,7 +68,8 @@ public final class HealthMonitor implements AutoCloseable {
     private final Disposable.Swap turn = Disposables.swap();
     private int runningChecks;
     private boolean urgentWasLast;
-    private long notBeforeNanos;
+    private long notBeforeNanos; // when the checks made so far have used up their share of the time
+    private long lastTurnNanos;
     private boolean ownNetworkSuspected;
     private boolean ownNetworkCleared;
     private volatile boolean closed; // written under the lock
@@ -76,6 +80,8 @@ public final class HealthMonitor implements AutoCloseable {
         final PooledProxy proxy;
         final HealthCheck check;
         final HealthCheck deeper;
+        final HealthCheck.Level level; // of the check, which is the application's own and is asked once
+        final HealthCheck.Level deeperLevel;
         long dueNanos;
         int successes;
         int failures;
@@ -90,6 +96,8 @@ public final class HealthMonitor implements AutoCloseable {
             this.proxy = proxy;
             this.check = check;
             this.deeper = deeper;
+            this.level = check.level();
+            this.deeperLevel = deeper.level();
             this.dueNanos = dueNanos;
         }
     }
@@ -123,6 +131,7 @@ public final class HealthMonitor implements AutoCloseable {
      */
     public synchronized void start(Collection<ProxyPool> pools, Function<String, @Nullable HealthCheck> checks) {
         notBeforeNanos = now();
+        lastTurnNanos = notBeforeNanos - BETWEEN_CHECKS.toNanos();
         watch(pools, checks);
     }
 
@@ -252,7 +261,7 @@ public final class HealthMonitor implements AutoCloseable {
         }
         long at;
         if (!urgent.isEmpty() && runningChecks < MAX_RUNNING) {
-            at = notBeforeNanos;
+            at = urgentNotBefore();
         } else if (!due.isEmpty() && runningChecks < MAX_RUNNING - RESERVED_FOR_URGENT) {
             at = Math.max(due.peek().dueNanos, notBeforeNanos);
         } else {
@@ -261,13 +270,24 @@ public final class HealthMonitor implements AutoCloseable {
         turn.update(scheduler.schedule(this::takeTurn, Math.max(0, at - now()), TimeUnit.NANOSECONDS));
     }
 
+    /** What is urgent does not wait for the others' share of the time, but uses up that of later ones. */
+    private long urgentNotBefore() {
+        long inAdvance = notBeforeNanos - MOST_IN_ADVANCE.toNanos();
+        long afterTheLast = lastTurnNanos + BETWEEN_CHECKS.toNanos();
+        return inAdvance - afterTheLast > 0 ? inAdvance : afterTheLast;
+    }
+
     private void takeTurn() {
         List<Watched> next = new ArrayList<>(MOST_IN_A_TURN);
         synchronized (this) {
-            if (!closed && notBeforeNanos - now() <= 0) {
+            if (!closed) {
                 takeNext(next);
-                notBeforeNanos =
-                        now() + BETWEEN_CHECKS.multipliedBy(next.size()).toNanos();
+            }
+            if (!next.isEmpty()) {
+                long now = now();
+                long from = notBeforeNanos - now > 0 ? notBeforeNanos : now;
+                notBeforeNanos = from + BETWEEN_CHECKS.multipliedBy(next.size()).toNanos();
+                lastTurnNanos = now;
                 runningChecks += next.size();
             }
             scheduleTurn();
@@ -278,11 +298,11 @@ public final class HealthMonitor implements AutoCloseable {
     /** To wake up costs as much as a check, so what is due now takes along what is due soon. */
     private void takeNext(List<Watched> turn) {
         for (int i = 0; i < MOST_IN_A_TURN; i++) {
-            Watched next = takeNext(turn.size(), turn.isEmpty() ? 0 : DUE_SOON.toNanos());
+            Watched next = takeNext(runningChecks + turn.size(), !turn.isEmpty());
             if (next == null) {
                 return;
             }
-            if (!countsAsChecked(next)) {
+            if (!countsAsChecked(next)) { // which costs nothing
                 turn.add(next);
             }
         }
@@ -291,16 +311,17 @@ public final class HealthMonitor implements AutoCloseable {
     /**
      * What is urgent comes first, but not always: a large pool that is exhausted must not keep all others from their checks.
      *
-     * @param starting how many checks are about to run
-     * @param soonNanos how long before its time a check may be made
+     * @param running how many checks run, with those that are about to
+     * @param soon whether a check may be made a little before its time
      */
-    private @Nullable Watched takeNext(int starting, long soonNanos) {
-        int runningChecks = this.runningChecks + starting;
+    private @Nullable Watched takeNext(int running, boolean soon) {
+        long now = now();
         Watched first = due.peek();
         boolean ordinary = first != null
-                && first.dueNanos - now() <= soonNanos
-                && runningChecks < MAX_RUNNING - RESERVED_FOR_URGENT;
-        boolean hurry = !urgent.isEmpty() && runningChecks < MAX_RUNNING;
+                && notBeforeNanos - now <= 0
+                && first.dueNanos - now <= (soon ? soonNanos(first) : 0)
+                && running < MAX_RUNNING - RESERVED_FOR_URGENT;
+        boolean hurry = !urgent.isEmpty() && urgentNotBefore() - now <= 0 && running < MAX_RUNNING;
         if (hurry && !(ordinary && urgentWasLast)) {
             urgentWasLast = true;
             Watched next = urgent.iterator().next();
@@ -316,6 +337,11 @@ public final class HealthMonitor implements AutoCloseable {
         return due.remove();
     }
 
+    private static long soonNanos(Watched watched) {
+        return Math.min(
+                DUE_SOON.toNanos(), watched.pool.healthCheck().interval().toNanos() / DUE_SOON_SHARE);
+    }
+
     /** A connection that worked within the last interval has shown more than a check would. */
     private boolean countsAsChecked(Watched watched) {
         long idle = watched.pool.sinceLastSuccess(watched.proxy);
@@ -325,22 +351,30 @@ public final class HealthMonitor implements AutoCloseable {
         if (idle >= interval || failedSince || heldDown) {
             return false;
         }
-        succeeded(watched, watched.check.level());
+        succeeded(watched, watched.level);
         return true;
     }
 
     private void run(Watched watched) {
-        HealthCheck check =
-                watched.pool.hasFailedAbove(watched.proxy, watched.check.level()) ? watched.deeper : watched.check;
+        boolean deeper = watched.pool.hasFailedAbove(watched.proxy, watched.level);
+        HealthCheck check = deeper ? watched.deeper : watched.check;
+        HealthCheck.Level level = deeper ? watched.deeperLevel : watched.level;
         HealthCheck.Request request = watched.pool.request(watched.proxy);
         long startNanos = now();
-        // subscribed outside the lock; the deadline covers everything that the check does
-        Disposable subscription = Mono.defer(() -> check.check(request))
-                .timeout(request.timeout(), Mono.error(TimeoutException::new), scheduler)
-                .subscribe(
-                        ignored -> {},
-                        failure -> ended(watched, check, failure, startNanos),
-                        () -> ended(watched, check, null, startNanos));
+        AtomicBoolean over = new AtomicBoolean();
+        Disposable subscription;
+        try {
+            // subscribed outside the lock; the deadline covers everything that the check does
+            subscription = Mono.defer(() -> check.check(request))
+                    .timeout(request.timeout(), Mono.error(TimeoutException::new), scheduler)
+                    .subscribe(
+                            ignored -> {},
+                            failure -> ended(watched, level, failure, startNanos, over),
+                            () -> ended(watched, level, null, startNanos, over));
+        } catch (Throwable broken) { // what Reactor takes for fatal, for example a class that is missing
+            ended(watched, level, broken, startNanos, over);
+            return;
+        }
         synchronized (this) {
             if (closed) {
                 subscription.dispose();
@@ -350,16 +384,21 @@ public final class HealthMonitor implements AutoCloseable {
         }
     }
 
-    private void ended(Watched watched, HealthCheck check, @Nullable Throwable failure, long startNanos) {
-        if (closed) {
+    private void ended(
+            Watched watched,
+            HealthCheck.Level level,
+            @Nullable Throwable failure,
+            long startNanos,
+            AtomicBoolean over) {
+        if (closed || !over.compareAndSet(false, true)) {
             return;
         }
-        ended(watched, check, failure);
+        ended(watched, level, failure);
         String outcome = failure == null ? "succeeded" : isLocal(failure) ? "inconclusive" : "failed";
         events.healthChecked(watched.pool.name(), watched.proxy.url(), outcome, Duration.ofNanos(now() - startNanos));
     }
 
-    private synchronized void ended(Watched watched, HealthCheck check, @Nullable Throwable failure) {
+    private synchronized void ended(Watched watched, HealthCheck.Level level, @Nullable Throwable failure) {
         if (closed) {
             return;
         }
@@ -368,7 +407,7 @@ public final class HealthMonitor implements AutoCloseable {
         if (!isWatched(watched)) {
             scheduleTurn(); // the settings have changed meanwhile
         } else if (failure == null) {
-            succeeded(watched, check.level());
+            succeeded(watched, level);
         } else if (isLocal(failure)) {
             again(watched, SHORTEST_PAUSE);
         } else {

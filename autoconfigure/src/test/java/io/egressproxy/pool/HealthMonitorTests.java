@@ -20,6 +20,7 @@ import io.egressproxy.settings.ProxyEntry;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -47,6 +48,7 @@ class HealthMonitorTests {
             new HealthMonitor(time, ProxyEventListener.NONE, () -> time.now(TimeUnit.NANOSECONDS), () -> 0.5);
     private final Set<String> dead = new HashSet<>();
     private final Set<String> silent = new HashSet<>();
+    private final Set<String> broken = new HashSet<>();
     private final List<String> checked = new ArrayList<>();
     private final List<Long> startedAt = new ArrayList<>();
     private final AtomicInteger running = new AtomicInteger();
@@ -65,6 +67,9 @@ class HealthMonitorTests {
             String host = request.proxy().host();
             checked.add(host);
             startedAt.add(time.now(TimeUnit.NANOSECONDS));
+            if (broken.contains(host)) {
+                throw new NoClassDefFoundError("of a library that is not there");
+            }
             if (thrower) {
                 throw new IllegalStateException("a check that throws");
             }
@@ -86,14 +91,18 @@ class HealthMonitorTests {
     }
 
     private ProxyPool pool(int size, Duration interval) {
-        ProxyPool pool = new ProxyPool(
+        ProxyPool pool = newPool(0, size, interval);
+        monitor.start(List.of(pool), method -> check);
+        return pool;
+    }
+
+    private ProxyPool newPool(int first, int size, Duration interval) {
+        return new ProxyPool(
                 "binance/http",
-                entry(IntStream.range(0, size), interval, null),
+                entry(IntStream.range(first, first + size), interval, null),
                 name -> null,
                 () -> time.now(TimeUnit.NANOSECONDS),
                 () -> 0.5);
-        monitor.start(List.of(pool), method -> check);
-        return pool;
     }
 
     private static ProxyEntry entry(IntStream numbers, Duration interval, @Nullable Boolean checked) {
@@ -295,6 +304,58 @@ class HealthMonitorTests {
         thrower = false;
         pass(300);
         assertThat(usable(pool)).hasSize(3);
+    }
+
+    @Test
+    @Tag("no-interruption")
+    void aCheckThatTheClassPathBreaksTakesNoOtherWithIt() {
+        broken.add("p0");
+        broken.add("p7");
+        pool(60);
+        pass(120);
+        for (int i = 0; i < 60; i++) {
+            assertThat(Collections.frequency(checked, "p" + i))
+                    .as("checks of p" + i)
+                    .isGreaterThanOrEqualTo(3);
+        }
+    }
+
+    @Test
+    void whatIsUrgentDoesNotWaitForTheTurnOfOthers() {
+        ProxyPool busy = newPool(0, 500, Duration.ofSeconds(10));
+        ProxyPool lone = newPool(500, 1, Duration.ofSeconds(300));
+        monitor.start(List.of(busy, lone), method -> check);
+        dead.add("p500");
+        pass(40);
+        for (int i = 0; i < 50; i++) {
+            time.advanceTimeBy(Duration.ofMillis(1_200 + 7 * i)); // it is asked for once a second at most
+            checked.clear();
+            lone.acquire(TARGET, List.of());
+            time.advanceTimeBy(Duration.ofMillis(21));
+            assertThat(checked).as("round " + i).contains("p500");
+        }
+        startedAt.clear();
+        pass(60);
+        assertThat(startedAt).as("the pace is kept").hasSizeLessThan(3_060);
+    }
+
+    @Test
+    void aShortIntervalIsNotMuchShortenedByWhatIsCheckedAlong() {
+        ProxyPool busy = newPool(0, 300, Duration.ofSeconds(10));
+        ProxyPool lone = newPool(300, 1, Duration.ofSeconds(1));
+        monitor.start(List.of(busy, lone), method -> check);
+        pass(60);
+        List<Long> starts = new ArrayList<>();
+        for (int i = 0; i < checked.size(); i++) {
+            if (checked.get(i).equals("p300")) {
+                starts.add(startedAt.get(i));
+            }
+        }
+        assertThat(starts).hasSizeGreaterThan(40);
+        for (int i = 1; i < starts.size(); i++) {
+            assertThat(starts.get(i) - starts.get(i - 1))
+                    .isGreaterThanOrEqualTo(Duration.ofMillis(950).toNanos());
+        }
     }
 
     @Test
