@@ -37,6 +37,8 @@ import reactor.core.scheduler.Scheduler;
  * <p>A proxy is out after {@code unhealthy-threshold} failures in a row and back after {@code healthy-threshold} successes; until
  * the first result it may be used. A connection that worked within the interval counts as a check. If most of all proxies fail
  * at once the fault is taken to be this machine's network, and no verdict is changed until one succeeds.
+ *
+ * <p>It also tells all pools, checked or not, when the time of a proxy that is out is over, so that no connection has to look at the clock for it.
  */
 public final class HealthMonitor implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(HealthMonitor.class);
@@ -153,6 +155,7 @@ public final class HealthMonitor implements AutoCloseable {
         long now = now();
         List<Watched> next = new ArrayList<>();
         for (ProxyPool pool : pools) {
+            pool.timedBy(this::schedule);
             if (!pool.isChecked()) {
                 continue;
             }
@@ -196,6 +199,11 @@ public final class HealthMonitor implements AutoCloseable {
             log.info("Too few proxies are checked now to suspect this machine's own network.");
         }
         scheduleTurn();
+    }
+
+    /** For a pool, under its lock. */
+    private @Nullable Disposable schedule(Runnable task, long inNanos) {
+        return closed ? null : scheduler.schedule(task, inNanos, TimeUnit.NANOSECONDS); // which may be gone then
     }
 
     /** Whether a proxy is still to be checked in this way. */
@@ -317,8 +325,9 @@ public final class HealthMonitor implements AutoCloseable {
     private @Nullable Watched takeNext(int running, boolean soon) {
         long now = now();
         Watched first = due.peek();
+        boolean theirTurn = urgentWasLast && !urgent.isEmpty();
         boolean ordinary = first != null
-                && notBeforeNanos - now <= 0
+                && (theirTurn ? urgentNotBefore() : notBeforeNanos) - now <= 0
                 && first.dueNanos - now <= (soon ? soonNanos(first) : 0)
                 && running < MAX_RUNNING - RESERVED_FOR_URGENT;
         boolean hurry = !urgent.isEmpty() && urgentNotBefore() - now <= 0 && running < MAX_RUNNING;

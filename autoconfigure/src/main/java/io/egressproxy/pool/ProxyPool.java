@@ -39,6 +39,7 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.spi.LoggingEventBuilder;
+import reactor.core.Disposable;
 
 /**
  * The proxies of one entry. A connection takes a {@link Use} of one of them and reports how it ended; the pool leaves out those
@@ -80,6 +81,8 @@ public final class ProxyPool {
     private volatile boolean
             awaitsProbe; // spares connections a look at the clock while checks bring back all that is out
     private volatile long probeAtNanos;
+    private ProbeTimer probeTimer = ProbeTimer.NONE; // guarded by the lock
+    private @Nullable Disposable timed; // guarded by the lock
 
     private final List<Consumer<ProxyUrl>> outListeners = new CopyOnWriteArrayList<>();
 
@@ -150,6 +153,21 @@ public final class ProxyPool {
         public String id() {
             return name().toLowerCase(Locale.ROOT);
         }
+    }
+
+    /** Tells a pool when a time is over. */
+    interface ProbeTimer {
+        ProbeTimer NONE = (task, inNanos) -> null;
+
+        /**
+         * Has a task run.
+         *
+         * @param task takes the pool's lock
+         * @param inNanos when, more than 0
+         * @return what it is called off with, or null if nobody will run it
+         */
+        @Nullable
+        Disposable schedule(Runnable task, long inNanos);
     }
 
     /**
@@ -1195,6 +1213,21 @@ public final class ProxyPool {
         }
     }
 
+    /** From now on somebody says when the time of the next proxy that is out is over; until then each connection looks at the clock for it. */
+    void timedBy(ProbeTimer timer) {
+        synchronized (lock) {
+            probeTimer = timer;
+            scheduleProbe();
+        }
+    }
+
+    private void probeIsDue() {
+        synchronized (lock) {
+            timed = null;
+            awaitsProbe = true;
+        }
+    }
+
     /** Whether the time of being left out is over for a proxy that no check brings back. */
     private boolean isProbeDue() {
         return awaitsProbe && nanoTime.getAsLong() - probeAtNanos >= 0;
@@ -1217,7 +1250,14 @@ public final class ProxyPool {
                                                 Objects.requireNonNull(drain).untilNanos())
                                         - now))
                 .min();
-        first.ifPresent(in -> probeAtNanos = now + in);
-        awaitsProbe = first.isPresent();
+        if (timed != null) {
+            timed.dispose();
+            timed = null;
+        }
+        if (first.isPresent()) {
+            probeAtNanos = now + first.getAsLong();
+            timed = first.getAsLong() > 0 ? probeTimer.schedule(this::probeIsDue, first.getAsLong()) : null;
+        }
+        awaitsProbe = first.isPresent() && timed == null;
     }
 }

@@ -307,6 +307,34 @@ class HealthMonitorTests {
     }
 
     @Test
+    void withoutChecksAProxyThatIsOutIsTriedWhenItsTimeIsOverAndNobodyLooksAtTheClockBefore() {
+        AtomicInteger looks = new AtomicInteger();
+        ProxyPool pool = new ProxyPool(
+                "binance/http",
+                entry(IntStream.range(0, 4), Duration.ofSeconds(30), false),
+                name -> null,
+                () -> {
+                    looks.incrementAndGet();
+                    return time.now(TimeUnit.NANOSECONDS);
+                },
+                () -> 0.5);
+        monitor.start(List.of(pool), method -> check);
+        fail(pool, "p1", ConnectionStage.TCP);
+        assertThat(usable(pool)).containsExactly("p0", "p2", "p3");
+        looks.set(0);
+        time.advanceTimeBy(Duration.ofSeconds(2));
+        assertThat(usable(pool)).containsExactly("p0", "p2", "p3");
+        assertThat(looks).as("looks at the clock").hasValue(0);
+        time.advanceTimeBy(Duration.ofSeconds(4)); // of five, less or more by chance
+        assertThat(((ProxyPool.Use) pool.acquire(TARGET, List.of())).proxy().host())
+                .isEqualTo("p1");
+        monitor.close();
+        fail(pool, "p2", ConnectionStage.TCP);
+        time.advanceTimeBy(Duration.ofSeconds(10));
+        assertThat(usable(pool)).as("with nobody to tell when").contains("p2");
+    }
+
+    @Test
     @Tag("no-interruption")
     void aCheckThatTheClassPathBreaksTakesNoOtherWithIt() {
         broken.add("p0");
