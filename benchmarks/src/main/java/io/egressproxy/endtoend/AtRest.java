@@ -52,6 +52,7 @@ final class AtRest {
                 measure(measurements, "bare sockets", idle, rounds, seconds);
             }
             try (ConfigurableApplicationContext checking = Applications.start(pool(port, true))) {
+                measure(measurements, "just started", checking, 1, seconds);
                 warmUp(checking, port, Integer.parseInt(arguments[4]));
                 pause(Integer.parseInt(arguments[3]));
                 measure(measurements, "checking", checking, rounds, seconds);
@@ -84,7 +85,7 @@ final class AtRest {
         }
     }
 
-    /** As many checks as an application has made after some hours: its code is compiled then. */
+    /** As many checks as an application has made after ten minutes, in a hurry: its code is compiled then. */
     private static void warmUp(ConfigurableApplicationContext context, int port, int checks) {
         HealthCheck handshake =
                 context.getBean(NettyHealthChecks.class).byMethod().get("handshake");

@@ -43,16 +43,11 @@ final class StartUp {
         files.put("without the library", Files.writeString(directory.resolve("without.yml"), "proxy.enabled: false\n"));
         files.put("disabled", files.get("without the library"));
         files.put("without the library again", files.get("without the library"));
-        files.put("1 proxy", Files.writeString(directory.resolve("one.yml"), proxies(1, true)));
-        files.put(MANY + " proxies", Files.writeString(directory.resolve("many.yml"), proxies(MANY, true)));
+        files.put("no proxies", Files.writeString(directory.resolve("none.yml"), "proxy.enabled: true\n"));
+        files.put(MANY + " proxies", Files.writeString(directory.resolve("many.yml"), "proxy:\n" + proxies()));
         files.put(
-                MANY + " proxies with weights",
-                Files.writeString(
-                        directory.resolve("weighted.yml"),
-                        proxies(MANY, true).replace(":8080\n", ":8080\n          weight: 2\n")));
-        files.put(
-                "1 proxy, and " + MANY + " lines unread",
-                Files.writeString(directory.resolve("unread.yml"), proxies(MANY, false)));
+                "no proxies, and " + MANY + " lines unread",
+                Files.writeString(directory.resolve("unread.yml"), "proxy.enabled: true\nunrelated:\n" + proxies()));
         Measurements measurements = new Measurements();
         List<String> order = new ArrayList<>(files.keySet());
         int rounds = Integer.parseInt(arguments[1]);
@@ -75,14 +70,10 @@ final class StartUp {
         measurements.write(arguments[0]);
     }
 
-    private static String proxies(int size, boolean read) {
+    private static String proxies() {
         StringBuilder yaml = new StringBuilder(
-                "proxy:\n  enabled: true\n  default:\n    http:\n      health-check:\n        enabled: false\n");
-        yaml.append("      pool:\n        - url: http://user:password@10.1.0.1:8080\n");
-        if (!read) {
-            yaml.append("unrelated:\n  default:\n    http:\n      pool:\n");
-        }
-        for (int i = 1; i < size; i++) {
+                "  enabled: true\n  default:\n    http:\n      health-check:\n        enabled: false\n      pool:\n");
+        for (int i = 0; i < MANY; i++) {
             yaml.append("        - url: http://user:password@10.0.%d.%d:8080\n".formatted(i / 250, i % 250 + 1));
         }
         return yaml.toString();
