@@ -91,7 +91,8 @@ public final class ClientRoutes implements AutoCloseable {
             return client;
         }
         refuseHttp3(client.configuration());
-        return client.noProxy()
+        return AddressSelection.keptBy(client)
+                .noProxy()
                 .resolver(hops)
                 .doOnChannelInit(route(key))
                 .mapConnect(connecting -> orAnother(connecting, MOST_CLOSED_IN_A_ROW))

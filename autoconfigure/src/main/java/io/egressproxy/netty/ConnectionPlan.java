@@ -4,12 +4,14 @@ import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyUrl;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
+import java.net.UnknownHostException;
 import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -69,6 +71,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
     private List<ProxyConnectionException.Attempt> failures = List.of();
     private Map<ProxyUrl, PartlyTried> partlyTried = Map.of();
     private List<InetSocketAddress> directAddresses = List.of();
+    private UnaryOperator<@Nullable List<? extends SocketAddress>> selection = UnaryOperator.identity();
     private int started;
     private @Nullable Throwable lastCause;
     private @Nullable Throwable end;
@@ -159,6 +162,25 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
     @Nullable
     Throwable end() {
         return end;
+    }
+
+    /** The client has a say about the target's addresses, where they are connected to. */
+    void selectBy(UnaryOperator<@Nullable List<? extends SocketAddress>> selection) {
+        this.selection = selection;
+    }
+
+    /**
+     * Those of the target's addresses that the client may connect to.
+     *
+     * @param addresses those that its name has
+     * @throws UnknownHostException if it may connect to none
+     */
+    List<InetSocketAddress> selected(List<InetSocketAddress> addresses) throws UnknownHostException {
+        List<? extends SocketAddress> selected = selection.apply(addresses);
+        if (selected == null || selected.isEmpty()) {
+            throw new UnknownHostException("the client selects none of the addresses of " + target.getHostString());
+        }
+        return selected.stream().map(InetSocketAddress.class::cast).toList();
     }
 
     /** The addresses of a direct target that were not tried yet; empty if they are not known. */

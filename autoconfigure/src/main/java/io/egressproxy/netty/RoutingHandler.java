@@ -28,6 +28,7 @@ import java.util.Objects;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Exceptions;
@@ -275,7 +276,11 @@ final class RoutingHandler extends ChannelDuplexHandler {
             if (unknown != null) {
                 targetUnknown(ctx, connection, wanted, unknown);
             } else {
-                tunnel(ctx, local, connection, use, proxy, addresses.get(0));
+                selected(
+                        ctx,
+                        connection,
+                        addresses,
+                        allowed -> tunnel(ctx, local, connection, use, proxy, allowed.get(0)));
             }
         });
     }
@@ -352,7 +357,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
         }
         InetSocketAddress address = connection.target();
         if (!address.isUnresolved()) {
-            directly(ctx, local, connection, List.of(address));
+            selected(ctx, connection, List.of(address), allowed -> directly(ctx, local, connection, allowed));
             return;
         }
         route.names().resolve(ctx.channel(), address.getHostString(), address.getPort(), (addresses, unknown) -> {
@@ -363,9 +368,26 @@ final class RoutingHandler extends ChannelDuplexHandler {
                 connection.end(unknown);
                 fail(ctx, unknown);
             } else {
-                directly(ctx, local, connection, addresses);
+                selected(ctx, connection, addresses, allowed -> directly(ctx, local, connection, allowed));
             }
         });
+    }
+
+    /** Goes on with those of the target's own addresses that the client wants to be connected to. */
+    private void selected(
+            ChannelHandlerContext ctx,
+            ConnectionPlan connection,
+            List<InetSocketAddress> addresses,
+            Consumer<List<InetSocketAddress>> next) {
+        List<InetSocketAddress> allowed;
+        try {
+            allowed = connection.selected(addresses);
+        } catch (UnknownHostException | RuntimeException forbidden) {
+            connection.end(forbidden);
+            fail(ctx, forbidden);
+            return;
+        }
+        next.accept(allowed);
     }
 
     private void directly(

@@ -23,6 +23,7 @@ import org.springframework.aot.hint.RuntimeHintsRegistrar;
 import org.springframework.aot.hint.TypeReference;
 import org.springframework.aot.hint.predicate.RuntimeHintsPredicates;
 import org.springframework.core.io.support.SpringFactoriesLoader;
+import reactor.netty.transport.ClientTransportConfig;
 
 /** What a native image has to be told of. */
 class RuntimeHintsTests {
@@ -81,6 +82,9 @@ class RuntimeHintsTests {
                 .accepts(hints);
         assertThat(RuntimeHintsPredicates.reflection()
                         .onType(TypeReference.of("io.github.resilience4j.circuitbreaker.CircuitBreaker")))
+                .accepts(hints);
+        assertThat(RuntimeHintsPredicates.reflection()
+                        .onField(ClientTransportConfig.class, "resolvedAddressesSelector"))
                 .accepts(hints);
     }
 

@@ -43,12 +43,15 @@ import io.netty.resolver.DefaultAddressResolverGroup;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -258,6 +261,48 @@ class ConnectionLifecycleTests {
         }
         assertThat(target.connectionsFrom(second)).isEmpty();
         assertNothingDirect();
+    }
+
+    @Test
+    @Tag("no-leak")
+    void whatAClientSelectsOfTheAddressesHoldsWhereTheConnectionIsDirectAndDoesNotDisturbAProxiedOne() {
+        List<List<? extends SocketAddress>> asked = new CopyOnWriteArrayList<>();
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy("localhost")
+                .defaultProxy(ConnectionType.HTTP, first.url())
+                .build();
+        try (Routed routed = Routed.by(lab, settings)) {
+            HttpClient none = routed.injector.customize(
+                    routed.plain().resolvedAddressesSelector((client, addresses) -> {
+                        asked.add(addresses);
+                        return List.of();
+                    }),
+                    "binance");
+            assertThat(whoami(none, target.url("http", "127.0.0.1", "/whoami"))).contains(first.egressAddress());
+            assertThat(asked).as("of a proxied connection").isEmpty();
+            assertThatThrownBy(() -> whoami(none, target.url("http", "localhost", "/whoami")))
+                    .hasRootCauseInstanceOf(UnknownHostException.class);
+            assertThat(asked).allSatisfy(addresses -> assertThat(addresses)
+                    .isNotEmpty()
+                    .allMatch(address ->
+                            ((InetSocketAddress) address).getAddress().isLoopbackAddress()));
+            assertNothingDirect();
+
+            HttpClient refusing = routed.injector.customize(
+                    routed.plain().resolvedAddressesSelector((client, addresses) -> {
+                        throw new SecurityException("forbidden");
+                    }),
+                    "binance");
+            HttpClient again = routed.injector.customize(refusing, "binance");
+            assertThatThrownBy(() -> whoami(again, target.url("http", "localhost", "/whoami")))
+                    .hasStackTraceContaining("forbidden");
+            assertNothingDirect();
+
+            HttpClient all = routed.injector.customize(
+                    routed.plain().resolvedAddressesSelector((client, addresses) -> addresses), "binance");
+            whoami(all, target.url("http", "localhost", "/whoami"));
+            assertThat(target.directConnections()).hasSize(1);
+        }
     }
 
     @Test
