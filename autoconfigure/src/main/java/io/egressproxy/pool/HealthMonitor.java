@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
 import java.util.Set;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -69,6 +70,7 @@ public final class HealthMonitor implements AutoCloseable {
     private final Map<PooledProxy, Watched> byProxy = new HashMap<>();
     private final Disposable.Swap turn = Disposables.swap();
     private int runningChecks;
+    private int failing; // proxies whose last check has failed
     private boolean urgentWasLast;
     private long notBeforeNanos; // when the checks made so far have used up their share of the time
     private long lastTurnNanos;
@@ -91,7 +93,6 @@ public final class HealthMonitor implements AutoCloseable {
         boolean lastFailed;
         boolean outOfTurn; // as for the check that was last started
         long lastResultNanos;
-        boolean hasResult;
 
         Watched(ProxyPool pool, PooledProxy proxy, HealthCheck check, HealthCheck deeper, long dueNanos) {
             this.pool = pool;
@@ -185,6 +186,7 @@ public final class HealthMonitor implements AutoCloseable {
         all.addAll(next);
         byProxy.clear();
         next.forEach(watched -> byProxy.put(watched.proxy, watched));
+        failing = (int) all.stream().filter(watched -> watched.lastFailed).count();
         urgent.removeIf(watched -> !isWatched(watched));
         List<Watched> waiting = due.stream().filter(this::isWatched).toList();
         due.clear();
@@ -203,7 +205,14 @@ public final class HealthMonitor implements AutoCloseable {
 
     /** For a pool, under its lock. */
     private @Nullable Disposable schedule(Runnable task, long inNanos) {
-        return closed ? null : scheduler.schedule(task, inNanos, TimeUnit.NANOSECONDS); // which may be gone then
+        if (closed) {
+            return null;
+        }
+        try {
+            return scheduler.schedule(task, inNanos, TimeUnit.NANOSECONDS);
+        } catch (RejectedExecutionException shutDown) { // before this monitor is: nobody is served any more
+            return null;
+        }
     }
 
     /** Whether a proxy is still to be checked in this way. */
@@ -221,16 +230,12 @@ public final class HealthMonitor implements AutoCloseable {
         return new ProxyPool.CheckRequests() {
             @Override
             public void request(PooledProxy proxy, long inNanos) {
-                if (!closed) { // the scheduler may be gone
-                    scheduler.schedule(() -> checkUrgently(proxy), inNanos, TimeUnit.NANOSECONDS);
-                }
+                schedule(() -> checkUrgently(proxy), inNanos);
             }
 
             @Override
             public void requestAll() {
-                if (!closed) {
-                    scheduler.schedule(() -> checkAll(pool));
-                }
+                schedule(() -> checkAll(pool), 0);
             }
         };
     }
@@ -431,9 +436,7 @@ public final class HealthMonitor implements AutoCloseable {
     }
 
     private void succeeded(Watched watched, HealthCheck.Level level) {
-        watched.hasResult = true;
-        watched.lastFailed = false;
-        watched.lastResultNanos = now();
+        result(watched, false);
         watched.failures = 0;
         watched.successes++;
         if (ownNetworkSuspected) {
@@ -452,9 +455,7 @@ public final class HealthMonitor implements AutoCloseable {
     }
 
     private void failed(Watched watched, Throwable failure) {
-        watched.hasResult = true;
-        watched.lastFailed = true;
-        watched.lastResultNanos = now();
+        result(watched, true);
         watched.successes = 0;
         watched.failures++;
         suspectOwnNetwork();
@@ -480,14 +481,14 @@ public final class HealthMonitor implements AutoCloseable {
                 : failure.getClass().getSimpleName();
     }
 
+    private void result(Watched watched, boolean failed) {
+        failing += (failed ? 1 : 0) - (watched.lastFailed ? 1 : 0);
+        watched.lastFailed = failed;
+        watched.lastResultNanos = now();
+    }
+
+    /** Each proxy's last result counts, however old: nothing newer can be known of one whose checks have become rarer. */
     private void suspectOwnNetwork() {
-        long now = now();
-        long failing = all.stream()
-                .filter(watched -> watched.hasResult
-                        && watched.lastFailed
-                        && now - watched.lastResultNanos
-                                <= watched.pool.healthCheck().interval().toNanos())
-                .count();
         boolean most = all.size() >= OWN_NETWORK_LEAST_PROXIES && failing >= Math.ceil(all.size() * OWN_NETWORK_SHARE);
         if (!most) {
             ownNetworkCleared = false;

@@ -237,6 +237,18 @@ class HealthMonitorTests {
                 .containsExactly("p0");
     }
 
+    @Test
+    void proxiesThatAreCheckedRarelySinceTheyAreDownCountForTheSuspicionToo() {
+        pool(6);
+        pass(5);
+        dead.addAll(List.of("p0", "p1", "p2", "p3"));
+        pass(600);
+        assertThat(monitor.isOwnNetworkSuspected()).isFalse();
+        dead.addAll(List.of("p4", "p5"));
+        pass(31); // in which each of the two is checked, and fails
+        assertThat(monitor.isOwnNetworkSuspected()).isTrue();
+    }
+
     private void fail(ProxyPool pool, String host, ConnectionStage stage) {
         for (int failures = 0; failures < 3; ) {
             ProxyPool.Use use = (ProxyPool.Use) pool.acquire(TARGET, List.of());
