@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * always parts two keys, {@code _} may.
  */
 final class EnvironmentVariableNames {
-    private final ObjectNode schema = SettingsSchema.root();
+    private final ObjectNode schema = SettingsSchema.ROOT;
 
     /**
      * The setting that a name means.

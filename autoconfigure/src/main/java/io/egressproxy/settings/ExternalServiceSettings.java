@@ -59,8 +59,6 @@ public record ExternalServiceSettings(
         @NestedConfigurationProperty @DefaultValue Feedback feedback,
         @DefaultValue("100") int rolloutPercent) {
 
-    private static final HostPattern LOOPBACK_V4 = HostPattern.of("127.0.0.0/8");
-
     static final ExternalServiceSettings DISABLED = new ExternalServiceSettings(
             false,
             List.of(),
@@ -101,9 +99,7 @@ public record ExternalServiceSettings(
     public static boolean isConfidential(URI endpoint) {
         String host = endpoint.getHost();
         return "https".equalsIgnoreCase(endpoint.getScheme())
-                || host.equalsIgnoreCase("localhost")
-                || host.equals("[::1]")
-                || LOOPBACK_V4.matches(host);
+                || HostPattern.LOOPBACK.stream().anyMatch(own -> own.matches(host));
     }
 
     /** Settings with every collection copied. */

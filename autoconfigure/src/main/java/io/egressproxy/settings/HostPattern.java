@@ -3,6 +3,7 @@ package io.egressproxy.settings;
 import io.netty.util.NetUtil;
 import java.net.IDN;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -17,6 +18,12 @@ import org.jspecify.annotations.Nullable;
 public final class HostPattern {
     private static final Pattern GLOB = Pattern.compile("[a-z0-9._*-]+");
     private static final Pattern NAME = Pattern.compile("[a-z0-9._-]+");
+
+    /** This machine itself. Not parsed: Netty, which does that, looks at all network interfaces first, for milliseconds of each start. */
+    static final List<HostPattern> LOOPBACK = List.of(
+            new HostPattern("localhost", null, null, null, 0),
+            new HostPattern("127.0.0.0/8", null, null, new byte[] {127, 0, 0, 0}, 8),
+            new HostPattern("::1", null, null, new byte[] {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 128));
 
     /** Its message shows nothing of the text. */
     static final class InvalidException extends IllegalArgumentException {

@@ -34,5 +34,4 @@ record ProxyProperties(
         @NestedConfigurationProperty @DefaultValue ReloadSettings reload) {
 
     static final String PREFIX = "proxy";
-    static final String[] DEFAULT_NO_PROXY = {"localhost", "127.0.0.0/8", "::1"};
 }

@@ -115,9 +115,7 @@ public record ProxySettings(
         private boolean enabled = true;
         private DirectFallback directFallback = DirectFallback.WHEN_DIRECTED;
         private UnmatchedHosts unmatchedHosts = UnmatchedHosts.DEFAULT;
-        private List<HostPattern> noProxy = List.of(ProxyProperties.DEFAULT_NO_PROXY).stream()
-                .map(HostPattern::of)
-                .toList();
+        private List<HostPattern> noProxy = HostPattern.LOOPBACK;
         private boolean transparent = true;
         private ConnectionProxies defaults = ConnectionProxies.NONE;
         private final Map<ExchangeId, ExchangeSettings> exchanges = new LinkedHashMap<>();

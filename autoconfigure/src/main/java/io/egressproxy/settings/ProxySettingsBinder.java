@@ -28,6 +28,7 @@ import org.springframework.boot.context.properties.source.ConfigurationProperty;
 import org.springframework.boot.context.properties.source.ConfigurationPropertyName;
 import org.springframework.boot.context.properties.source.ConfigurationPropertySource;
 import org.springframework.boot.context.properties.source.ConfigurationPropertySources;
+import org.springframework.boot.context.properties.source.ConfigurationPropertyState;
 import org.springframework.boot.convert.ApplicationConversionService;
 import org.springframework.boot.origin.Origin;
 import org.springframework.boot.origin.OriginLookup;
@@ -51,6 +52,8 @@ public final class ProxySettingsBinder {
     private static final String VARIABLE_PREFIX = "PROXY_";
     private static final String LEGACY_VARIABLE_PREFIX = "CRYPTOFEED_PROXY_";
     private static final int LONGEST_NAME_OF_ENABLED = (LEGACY_VARIABLE_PREFIX + "ENABLED").length();
+    private static final ConfigurationPropertyName TREE = ConfigurationPropertyName.of(ProxyProperties.PREFIX);
+    private static final ConfigurationPropertyName ENABLED = TREE.append("enabled");
     private static final Set<String> CONTAINERS = Set.of("proxy", "proxy.exchanges");
 
     private final ConfigurableEnvironment environment;
@@ -87,7 +90,7 @@ public final class ProxySettingsBinder {
         ProxySettingsBinder binder = new ProxySettingsBinder(environment, ProxySettingsBinder::maySayEnabled);
         List<SettingsProblem> ignored = new ArrayList<>();
         return binder.binder(binder.sources())
-                .bind("proxy.enabled", Bindable.of(Boolean.class), new ProblemCollector(ignored))
+                .bind(ENABLED, Bindable.of(Boolean.class), new ProblemCollector(ignored))
                 .orElse(false);
     }
 
@@ -113,6 +116,11 @@ public final class ProxySettingsBinder {
         List<ConfigurationPropertySource> sources = sources();
         List<SettingsProblem> problems = new ArrayList<>(translator.problems());
         reportVariables();
+        if (problems.isEmpty() && sources.stream().allMatch(ProxySettingsBinder::saysNothing)) {
+            // what binding would find, too, but only after having gone through all classes of the tree: many
+            // milliseconds of a start
+            return ProxySettings.builder().enabled(false).build();
+        }
         ProxyProperties properties = binder(sources)
                 .bindOrCreate(
                         ProxyProperties.PREFIX, Bindable.of(ProxyProperties.class), new ProblemCollector(problems));
@@ -136,6 +144,17 @@ public final class ProxySettingsBinder {
         } catch (InvalidProxySettingsException invalid) {
             throw new InvalidProxySettingsException(located(invalid.problems(), sources));
         }
+    }
+
+    /** Whether a source holds nothing that makes settings differ from those of an empty tree. */
+    private static boolean saysNothing(ConfigurationPropertySource source) {
+        return source instanceof TranslatedSource own
+                ? own.stream().allMatch(name -> name.equals(ENABLED) && isFalse(own.getConfigurationProperty(name)))
+                : source.containsDescendantOf(TREE) == ConfigurationPropertyState.ABSENT;
+    }
+
+    private static boolean isFalse(@Nullable ConfigurationProperty property) {
+        return property != null && "false".equals(String.valueOf(property.getValue()));
     }
 
     /** What is wrong with the settings that could be bound, but for what comes of those that could not. */
@@ -197,6 +216,7 @@ public final class ProxySettingsBinder {
         }
         return original.stream()
                 .flatMap(source -> Objects.requireNonNull(translated.get(source)).stream())
+                .filter(source -> !(source instanceof TranslatedSource own && own.isEmpty())) // asked for each key
                 .toList();
     }
 

@@ -52,10 +52,8 @@ sealed interface SettingsSchema {
     /** A value. */
     record LeafNode() implements SettingsSchema {}
 
-    /** The whole tree. */
-    static ObjectNode root() {
-        return (ObjectNode) of(ProxyProperties.class);
-    }
+    /** The whole tree. Read once: several conditions ask for settings at each start, and it takes them ten milliseconds. */
+    ObjectNode ROOT = (ObjectNode) of(ProxyProperties.class);
 
     private static SettingsSchema of(Type type) {
         if (type instanceof ParameterizedType generic) {

@@ -34,7 +34,7 @@ import org.springframework.boot.origin.Origin;
 final class SettingsTranslator {
     private static final ConfigurationPropertyName ROOT = ConfigurationPropertyName.of(ProxyProperties.PREFIX);
 
-    private final ObjectNode schema = SettingsSchema.root();
+    private final ObjectNode schema = SettingsSchema.ROOT;
     private final JsonParser json = JsonParserFactory.getJsonParser();
     private final Map<ExchangeId, String> spellings = new HashMap<>();
     private final List<SettingsProblem> problems = new ArrayList<>();

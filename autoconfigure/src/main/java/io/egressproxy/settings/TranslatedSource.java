@@ -51,6 +51,10 @@ final class TranslatedSource implements IterableConfigurationPropertySource {
                         .equals("pool");
     }
 
+    boolean isEmpty() {
+        return properties.isEmpty();
+    }
+
     /** The binder asks this for each element of a list; looking through all names each time takes seconds for 10 000 proxies. */
     @Override
     public ConfigurationPropertyState containsDescendantOf(ConfigurationPropertyName name) {

@@ -58,7 +58,7 @@ class ConfigurationMetadataTests {
     @Test
     void everyKeyHasADescription() {
         Map<String, Map<String, Object>> properties = entries("properties");
-        assertThat(properties.keySet()).containsExactlyInAnyOrderElementsOf(keys("proxy", SettingsSchema.root()));
+        assertThat(properties.keySet()).containsExactlyInAnyOrderElementsOf(keys("proxy", SettingsSchema.ROOT));
         assertThat(properties).allSatisfy((name, property) -> assertThat(String.valueOf(property.get("description")))
                 .as(name)
                 .endsWith(".")

@@ -61,6 +61,31 @@ class ProxySettingsBinderTests {
         assertThat(settings).isEqualTo(ProxySettings.builder().enabled(false).build());
     }
 
+    /** Nothing of the tree is bound where nothing is set; what has to be bound must come to the same. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "proxy.enabled: false",
+                "proxy: {enabled: }",
+                "proxy: {enabled: 'false', transparent: true}",
+                "proxy: {transparent: true, no-proxy: 'localhost, 127.0.0.0/8, ::1'}"
+            })
+    void whatSaysNoMoreThanTheDefaultsIsTheDefaults(String yaml) {
+        ProxySettings settings = Yaml.bind(yaml);
+        assertThat(settings).isEqualTo(Yaml.bind(""));
+        assertThat(settings.noProxy())
+                .satisfiesExactly(
+                        name -> assertThat(name.matches("LOCALHOST")).isTrue(),
+                        network -> assertThat(List.of("127.0.0.0", "127.255.255.255"))
+                                .allMatch(network::matches)
+                                .noneMatch(address -> network.isExact()),
+                        address -> assertThat(address.matches("[0:0::1]") && address.isExact())
+                                .isTrue())
+                .allSatisfy(pattern -> assertThat(
+                                List.of("126.255.255.255", "128.0.0.0", "::2", "::", "::7f00:0", "localhos"))
+                        .noneMatch(pattern::matches));
+    }
+
     @Test
     void theSpecificationsSingleProxiesBindUnchanged() {
         ProxySettings settings = Yaml.bind(
