@@ -23,13 +23,14 @@ import reactor.core.publisher.Flux;
  * What an application does while nobody asks anything of it: with 500 proxies of which each is checked every ten seconds, with the same proxies
  * unchecked, and with a thread that does no more than the checks' system calls as often. The proxies are 500 addresses of this machine on which one real proxy listens.
  *
- * <p>Arguments: the file for the measurements, how many rounds, how many seconds each, how many seconds before the first, how many checks
- * before that.
+ * <p>Arguments: the file for the measurements, how many rounds, how many seconds each, how many seconds before the first (four times as many if
+ * there are checks), how many checks before that.
  */
 final class AtRest {
     private static final String SCENARIO = "3 000 health checks a minute, at rest";
     private static final int PROXIES = 500;
     private static final int INTERVAL_SECONDS = 10;
+    private static final int SETTLING_WITH_CHECKS = 4;
     private static final OperatingSystemMXBean PROCESS =
             ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
 
@@ -54,7 +55,8 @@ final class AtRest {
             try (ConfigurableApplicationContext checking = Applications.start(pool(port, true))) {
                 measure(measurements, "just started", checking, 1, seconds);
                 warmUp(checking, port, Integer.parseInt(arguments[4]));
-                pause(Integer.parseInt(arguments[3]));
+                pause(SETTLING_WITH_CHECKS
+                        * Integer.parseInt(arguments[3])); // what starts them has to be compiled, too
                 measure(measurements, "checking", checking, rounds, seconds);
             }
         }
