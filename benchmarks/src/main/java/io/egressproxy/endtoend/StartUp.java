@@ -21,7 +21,7 @@ import java.util.Random;
 final class StartUp {
     private static final String SCENARIO = "start of an application";
     private static final int MANY = 10_000;
-    private static final int TIMES_PER_ROUND = 4; // of those that are to differ by little
+    private static final int TIMES_PER_ROUND = 3; // of those that are to differ by little
     // all of it there from the start, as in benchmarks/run: memory that is touched for the first time costs time, and
     // not always the same
     private static final List<String> HEAP = List.of("-Xms256m", "-Xmx256m", "-XX:+AlwaysPreTouch");
