@@ -1,5 +1,6 @@
 package io.egressproxy;
 
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
 import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
@@ -80,14 +81,67 @@ class ArchitectureTests {
     @ArchTest
     static final ArchRule typesThatMovedAreNamedInTheirGenerationsPackageOnly = noClasses()
             .that()
-            .resideOutsideOfPackage("io.egressproxy.autoconfigure.boot3..")
+            .resideOutsideOfPackages("io.egressproxy.autoconfigure.boot3..", "io.egressproxy.autoconfigure.boot4..")
             .should()
             .dependOnClassesThat(resideInAnyPackage(
-                    "org.springframework.boot.autoconfigure.http..",
-                    "org.springframework.boot.http..",
-                    "org.springframework.boot.web..",
-                    "org.springframework.boot.actuate.health..",
-                    "org.springframework.boot.env.."));
+                            "org.springframework.boot.autoconfigure.http..",
+                            "org.springframework.boot.http.client.autoconfigure..",
+                            "org.springframework.boot.web..",
+                            "org.springframework.boot.webclient..",
+                            "org.springframework.boot.restclient..",
+                            "org.springframework.boot.actuate.health..",
+                            "org.springframework.boot.actuate.autoconfigure.health..",
+                            "org.springframework.boot.actuate.autoconfigure.metrics..",
+                            "org.springframework.boot.actuate.autoconfigure.observation..",
+                            "org.springframework.boot.autoconfigure.cache..",
+                            "org.springframework.boot.autoconfigure.jackson..",
+                            "org.springframework.boot.health..",
+                            "org.springframework.boot.bootstrap..",
+                            "org.springframework.boot.env..")
+                    .or(nameMatching("org[.]springframework[.]boot[.][A-Za-z]*Bootstrap.*"))
+                    .or(nameMatching("org[.]springframework[.]boot[.]http[.]client[.].*(Settings|Redirects)")));
+
+    /** One generation's glue never reaches for the other's types, nor does either hold anything else. */
+    @ArchTest
+    static final ArchRule theGlueOfOneGenerationKnowsNothingOfTheOther = noClasses()
+            .that()
+            .resideInAPackage("io.egressproxy.autoconfigure.boot4..")
+            .should()
+            .dependOnClassesThat(resideInAnyPackage(
+                            "io.egressproxy.autoconfigure.boot3..",
+                            "org.springframework.boot.autoconfigure.http..",
+                            "org.springframework.boot.web..",
+                            "org.springframework.boot.actuate..")
+                    .or(nameMatching("org[.]springframework[.]boot[.]http[.]client[.].*ClientHttp.*Settings")));
+
+    @ArchTest
+    static final ArchRule norDoesThatOfTheFirstKnowTheSecond = noClasses()
+            .that()
+            .resideInAPackage("io.egressproxy.autoconfigure.boot3..")
+            .should()
+            .dependOnClassesThat(resideInAnyPackage(
+                    "io.egressproxy.autoconfigure.boot4..",
+                    "org.springframework.boot.http.client.autoconfigure..",
+                    "org.springframework.boot.webclient..",
+                    "org.springframework.boot.restclient..",
+                    "org.springframework.boot.health.."));
+
+    /** A call with null for such a type names it as well, in the bytes that are linked. */
+    @ArchTest
+    static final ArchRule nothingIsCalledThatTakesATypeThatMoved = noClasses()
+            .should()
+            .callCodeUnitWhere(describe(
+                    "an argument is of a type that moved",
+                    call -> call.getTarget().getRawParameterTypes().stream().anyMatch(type -> type.getName()
+                            .matches("org[.]springframework[.]boot[.][A-Za-z]*Bootstrap.*"))));
+
+    /** Types of the same name that mean something else in Spring Boot 4, or are gone; and Jackson 2, which is not there. */
+    @ArchTest
+    static final ArchRule whatChangedItsMeaningIsNotUsed = noClasses()
+            .should()
+            .dependOnClassesThat(resideInAnyPackage("com.fasterxml.jackson.databind..", "com.fasterxml.jackson.core..")
+                    .or(nameMatching("org[.]springframework[.]boot[.](context[.]properties[.]PropertyMapper"
+                            + "|(env[.])?EnvironmentPostProcessor)")));
 
     @ArchTest
     static final ArchRule theDomainKnowsNoFrameworkButTheOneItRoutes = classes()

@@ -37,6 +37,7 @@ import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean
 import org.springframework.boot.ssl.SslBundles;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Conditional;
+import org.springframework.context.annotation.ImportRuntimeHints;
 import org.springframework.context.annotation.Lazy;
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.http.client.ReactorResourceFactory;
@@ -56,9 +57,11 @@ import reactor.netty.resources.LoopResources;
 @AutoConfiguration(
         afterName = {
             "org.springframework.boot.autoconfigure.ssl.SslAutoConfiguration",
-            "org.springframework.boot.autoconfigure.reactor.netty.ReactorNettyConfigurations"
+            "org.springframework.boot.autoconfigure.reactor.netty.ReactorNettyConfigurations",
+            "org.springframework.boot.reactor.netty.autoconfigure.ReactorNettyConfigurations"
         })
 @ConditionalOnClass({HttpClient.class, WebClient.class})
+@ImportRuntimeHints({ProxySettingsSource.Hints.class, BuilderTransport.Hints.class})
 @Lazy
 public final class EgressProxyAutoConfiguration {
 

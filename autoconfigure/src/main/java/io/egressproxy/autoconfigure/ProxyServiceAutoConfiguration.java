@@ -26,7 +26,10 @@ import reactor.netty.http.client.HttpClient;
 /** Auto-configuration of what makes the proxy service's client better where the libraries for it are there. */
 @AutoConfiguration(
         before = EgressProxyAutoConfiguration.class,
-        afterName = "io.github.resilience4j.springboot3.circuitbreaker.autoconfigure.CircuitBreakerAutoConfiguration")
+        afterName = {
+            "io.github.resilience4j.springboot3.circuitbreaker.autoconfigure.CircuitBreakerAutoConfiguration",
+            "io.github.resilience4j.springboot.circuitbreaker.autoconfigure.CircuitBreakerAutoConfiguration"
+        })
 @ConditionalOnClass(HttpClient.class)
 @Conditional(OnProxyEnabledCondition.class)
 public final class ProxyServiceAutoConfiguration {

@@ -9,10 +9,16 @@ import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.ProxySettingsCustomizer;
 import io.egressproxy.settings.SettingsFiles;
 import io.egressproxy.settings.SettingsProblem;
+import java.lang.reflect.Method;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.springframework.aot.hint.ExecutableMode;
+import org.springframework.aot.hint.RuntimeHints;
+import org.springframework.aot.hint.RuntimeHintsRegistrar;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.context.config.ConfigDataEnvironmentPostProcessor;
 import org.springframework.boot.context.config.ConfigDataEnvironmentUpdateListener;
@@ -23,6 +29,7 @@ import org.springframework.core.env.PropertySource;
 import org.springframework.core.env.StandardEnvironment;
 import org.springframework.core.io.DefaultResourceLoader;
 import org.springframework.core.io.ResourceLoader;
+import org.springframework.util.ReflectionUtils;
 
 /** Where the settings come from: the environment and the application's customizers. Can be read again. */
 final class ProxySettingsSource {
@@ -125,6 +132,22 @@ final class ProxySettingsSource {
         return (sameService ? now : before).authCredentials(); // a token of another service is not for this one
     }
 
+    /** By its name: one of its arguments, for which we have nothing, is of a type that has moved in Spring Boot 4. */
+    private static Method applyConfigData() {
+        return Arrays.stream(ConfigDataEnvironmentPostProcessor.class.getMethods())
+                .filter(method -> method.getName().equals("applyTo") && method.getParameterCount() == 5)
+                .findFirst()
+                .orElseThrow(() -> new IllegalStateException("this Spring Boot reads its files in another way"));
+    }
+
+    /** So that a native image finds it. */
+    static final class Hints implements RuntimeHintsRegistrar {
+        @Override
+        public void registerHints(RuntimeHints hints, @Nullable ClassLoader classLoader) {
+            hints.reflection().registerMethod(applyConfigData(), ExecutableMode.INVOKE);
+        }
+    }
+
     /** Spring Boot reads its files once; what they say now is seen by an environment of its own. */
     private ConfigurableEnvironment withFilesReadAgain() {
         if (environment.getPropertySources().stream().noneMatch(ProxySettingsSource::isFile)) {
@@ -141,18 +164,15 @@ final class ProxySettingsSource {
         // whoever asks for it may have another class loader
         ResourceLoader resources = new DefaultResourceLoader(ProxySettingsSource.class.getClassLoader());
         List<PropertySource<?>> read = new ArrayList<>();
-        ConfigDataEnvironmentPostProcessor.applyTo(
-                fresh,
-                resources,
-                null,
-                List.of(environment.getActiveProfiles()),
-                new ConfigDataEnvironmentUpdateListener() {
-                    @Override
-                    public void onPropertySourceAdded(
-                            PropertySource<?> source, ConfigDataLocation location, ConfigDataResource resource) {
-                        read.add(source);
-                    }
-                });
+        ConfigDataEnvironmentUpdateListener listener = new ConfigDataEnvironmentUpdateListener() {
+            @Override
+            public void onPropertySourceAdded(
+                    PropertySource<?> source, ConfigDataLocation location, ConfigDataResource resource) {
+                read.add(source);
+            }
+        };
+        ReflectionUtils.invokeMethod(
+                applyConfigData(), null, fresh, resources, null, List.of(environment.getActiveProfiles()), listener);
         return inTheSamePlace(fresh, read);
     }
 

@@ -86,6 +86,16 @@ public final class ClientRoutes implements AutoCloseable {
         return apply(client, new RouteKey(exchange, type));
     }
 
+    /**
+     * Whether a client has routes, and nothing was put in their place since.
+     *
+     * @param client any client
+     * @return true if it was made here, or from a client that was
+     */
+    public static boolean areIn(HttpClient client) {
+        return client.configuration().resolver() instanceof HopResolverGroup;
+    }
+
     private HttpClient apply(HttpClient client, RouteKey key) {
         if (!router.isEnabled()) {
             return client;

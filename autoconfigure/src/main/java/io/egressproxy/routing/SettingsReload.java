@@ -101,7 +101,8 @@ public final class SettingsReload implements ProxyReload {
             changes.forEach(Change::discard);
             reject(invalid.problems());
             return false;
-        } catch (RuntimeException unexpected) { // of somebody else's code, whose message may hold anything
+        } catch (RuntimeException
+                | LinkageError unexpected) { // of somebody else's code, whose message may hold anything
             changes.forEach(Change::discard);
             reject(List.of(new SettingsProblem(
                     "proxy", "could not be read: " + unexpected.getClass().getName(), null)));
@@ -127,7 +128,7 @@ public final class SettingsReload implements ProxyReload {
                 changes.add(part.prepare(next));
             } catch (InvalidProxySettingsException invalid) {
                 problems.addAll(invalid.problems());
-            } catch (RuntimeException unexpected) {
+            } catch (RuntimeException | LinkageError unexpected) {
                 if (problems.isEmpty()) { // otherwise it comes of what is wrong already
                     throw unexpected;
                 }
@@ -143,7 +144,7 @@ public final class SettingsReload implements ProxyReload {
         try {
             change.apply();
             return true;
-        } catch (RuntimeException unexpected) {
+        } catch (RuntimeException | LinkageError unexpected) {
             log.error("A part of the changed proxy settings is not in force", unexpected);
             return false;
         }

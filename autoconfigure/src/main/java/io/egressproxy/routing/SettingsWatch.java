@@ -82,7 +82,7 @@ public final class SettingsWatch implements AutoCloseable {
                 seen = null;
                 reload.reload();
             }
-        } catch (RuntimeException unexpected) { // or there would be no other look
+        } catch (RuntimeException | LinkageError unexpected) { // or there would be no other look
             log.warn("The files of the proxy settings could not be looked at", unexpected);
         }
     }

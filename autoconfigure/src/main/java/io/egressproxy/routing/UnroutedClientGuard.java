@@ -24,26 +24,59 @@ import org.springframework.web.reactive.function.client.ExchangeFunction;
 import reactor.core.publisher.Mono;
 
 /**
- * Keeps a client that is not on Reactor Netty from connecting where it would need a proxy. Such a client cannot be routed;
- * the JDK's even takes a SOCKS proxy for none and connects directly without a word.
+ * Keeps a client that is not routed from connecting where it would need a proxy. One that is not on Reactor Netty cannot be routed; the JDK's even
+ * takes a SOCKS proxy for none and connects directly without a word.
  */
 public final class UnroutedClientGuard implements ClientHttpRequestInterceptor, ExchangeFilterFunction {
     private static final Logger log = LoggerFactory.getLogger(UnroutedClientGuard.class);
 
     private final ProxyRouter router;
     private final boolean followsRedirects;
+    private final String problem;
+    private final String remedy;
+    private final String redirects;
     private final Set<String> announced = ConcurrentHashMap.newKeySet();
 
+    private UnroutedClientGuard(
+            ProxyRouter router, boolean followsRedirects, String problem, String remedy, String redirects) {
+        this.router = router;
+        this.followsRedirects = followsRedirects;
+        this.problem = problem;
+        this.remedy = remedy;
+        this.redirects = redirects;
+    }
+
     /**
-     * A guard.
+     * A guard for what is not built on Reactor Netty.
      *
      * @param router decides where a proxy is needed
      * @param followsRedirects whether the client follows redirects by itself, which nobody can check: then it is refused every
      *     request
+     * @param transport the property that chooses what the client is built on
+     * @param redirects the property that says whether it follows redirects
+     * @return the guard
      */
-    public UnroutedClientGuard(ProxyRouter router, boolean followsRedirects) {
-        this.router = router;
-        this.followsRedirects = followsRedirects;
+    public static UnroutedClientGuard ofOtherTransports(
+            ProxyRouter router, boolean followsRedirects, String transport, String redirects) {
+        return new UnroutedClientGuard(
+                router, followsRedirects, "not built on Reactor Netty", "set " + transport + "=reactor", redirects);
+    }
+
+    /**
+     * A guard for what is built on Reactor Netty, but on a client that has no routes.
+     *
+     * @param router decides where a proxy is needed
+     * @param followsRedirects as above
+     * @param redirects as above
+     * @return the guard
+     */
+    public static UnroutedClientGuard ofOwnClients(ProxyRouter router, boolean followsRedirects, String redirects) {
+        return new UnroutedClientGuard(
+                router,
+                followsRedirects,
+                "built on an HttpClient of its own that has no routes",
+                "build it on one from ProxyInjector.customize(..), or leave it to Spring Boot",
+                redirects);
     }
 
     /**
@@ -51,16 +84,16 @@ public final class UnroutedClientGuard implements ClientHttpRequestInterceptor, 
      *
      * @param client what the user calls it
      * @param builder what it is built on
-     * @param property the property that chooses another one
      */
-    public void announce(String client, Class<?> builder, String property) {
+    public void announce(String client, Class<?> builder) {
         if (announced.add(client)) {
             log.warn(
-                    "The auto-configured {} is built on {} and cannot be routed through proxies. Its requests to hosts"
-                            + " that need a proxy are refused. Set {}=reactor to have them routed.",
+                    "The auto-configured {} is built on {} and cannot be routed through proxies: it is {}. Its requests to hosts"
+                            + " that need a proxy are refused. To have them routed, {}.",
                     client,
                     builder.getSimpleName(),
-                    property);
+                    problem,
+                    remedy);
         }
     }
 
@@ -90,20 +123,15 @@ public final class UnroutedClientGuard implements ClientHttpRequestInterceptor, 
             return followsRedirects
                     ? refusal(
                             target,
-                            "it may be redirected by the target, past this check, to a host that needs a proxy; set"
-                                    + " spring.http.client.redirects=dont-follow and"
-                                    + " spring.http.reactiveclient.redirects=dont-follow, or")
+                            "it may be redirected by the target, past this check, to a host that needs a proxy; set "
+                                    + redirects + "=dont-follow, or")
                     : null;
         }
         return refusal(target, "it would connect directly;");
     }
 
-    private static ProxyConnectionException refusal(ProxyTarget target, String reason) {
+    private ProxyConnectionException refusal(ProxyTarget target, String reason) {
         return new ProxyConnectionException(
-                target,
-                List.of(),
-                "this client is not built on Reactor Netty, and " + reason
-                        + " set spring.http.client.factory=reactor and spring.http.reactiveclient.connector=reactor",
-                null);
+                target, List.of(), "this client is " + problem + ", and " + reason + " " + remedy, null);
     }
 }

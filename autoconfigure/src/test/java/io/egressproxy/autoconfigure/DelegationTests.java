@@ -19,8 +19,6 @@ import io.egressproxy.ExchangeId;
 import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyInjector;
 import io.egressproxy.ProxyTarget;
-import io.egressproxy.autoconfigure.boot3.Boot3HealthAutoConfiguration;
-import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
 import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.service.Resilience4jServiceBreaker;
 import io.egressproxy.service.ServiceBreaker;
@@ -35,7 +33,6 @@ import io.egressproxy.testkit.TargetServer;
 import io.egressproxy.testkit.TestCertificates;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
-import io.github.resilience4j.springboot3.circuitbreaker.autoconfigure.CircuitBreakerAutoConfiguration;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
@@ -61,18 +58,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.WebApplicationType;
-import org.springframework.boot.actuate.autoconfigure.metrics.MetricsAutoConfiguration;
-import org.springframework.boot.actuate.autoconfigure.metrics.export.simple.SimpleMetricsExportAutoConfiguration;
-import org.springframework.boot.actuate.health.Health;
-import org.springframework.boot.actuate.health.HealthIndicator;
-import org.springframework.boot.actuate.health.Status;
-import org.springframework.boot.autoconfigure.AutoConfigurations;
+import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
 import org.springframework.boot.autoconfigure.ImportAutoConfiguration;
-import org.springframework.boot.autoconfigure.cache.CacheAutoConfiguration;
-import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
-import org.springframework.boot.autoconfigure.http.codec.CodecsAutoConfiguration;
-import org.springframework.boot.autoconfigure.ssl.SslAutoConfiguration;
-import org.springframework.boot.autoconfigure.web.reactive.function.client.WebClientAutoConfiguration;
 import org.springframework.boot.builder.SpringApplicationBuilder;
 import org.springframework.boot.test.context.FilteredClassLoader;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
@@ -184,18 +171,14 @@ class DelegationTests {
                         "proxy.external-service.auth-credentials.token=C4NARY",
                         "proxy.external-service.endpoints=http://127.0.0.1:" + servicePort)
                 .withPropertyValues(properties)
-                .withConfiguration(AutoConfigurations.of(
-                        CodecsAutoConfiguration.class,
-                        ClientHttpConnectorAutoConfiguration.class,
-                        WebClientAutoConfiguration.class,
-                        CacheAutoConfiguration.class,
-                        MetricsAutoConfiguration.class,
-                        SimpleMetricsExportAutoConfiguration.class,
-                        ProxyMetricsAutoConfiguration.class,
-                        ProxyServiceAutoConfiguration.class,
-                        EgressProxyAutoConfiguration.class,
-                        Boot3HttpClientAutoConfiguration.class,
-                        Boot3HealthAutoConfiguration.class));
+                .withConfiguration(SpringBoot.autoConfigurations(SpringBoot.and(
+                        SpringBoot.REACTIVE_CLIENTS,
+                        "CacheAutoConfiguration",
+                        "MetricsAutoConfiguration",
+                        "SimpleMetricsExportAutoConfiguration",
+                        "ProxyMetricsAutoConfiguration",
+                        "ProxyServiceAutoConfiguration",
+                        SpringBoot.HEALTH)));
     }
 
     private ApplicationContextRunner withEmbedded(String... properties) {
@@ -223,6 +206,7 @@ class DelegationTests {
     }
 
     @Test
+    @Tag("smoke")
     void theServicesProxyIsUsedAndItsAnswerKept() {
         answer(proxyAnswer(leased()).replace("\"ttl_seconds\": 1", "\"ttl_seconds\": 300"));
         withEmbedded().run(context -> {
@@ -241,6 +225,7 @@ class DelegationTests {
 
     @ParameterizedTest
     @ValueSource(strings = {"stopped", "500", "html", "silent"})
+    @Tag("smoke")
     void whileTheServiceIsAwayTheEmbeddedProxiesServe(String how) {
         switch (how) {
             case "stopped" -> service.stop();
@@ -449,6 +434,7 @@ class DelegationTests {
     static class ApplicationWithCaching {}
 
     @Test
+    @Tag("smoke")
     void theCacheOfAnswersIsThereForActuatorAndLeavesTheApplicationsOwnAlone() {
         withEmbedded("spring.cache.cache-names=mine")
                 .withUserConfiguration(ApplicationWithCaching.class)
@@ -468,6 +454,7 @@ class DelegationTests {
     }
 
     @Test
+    @Tag("smoke")
     void everyDecisionFallbackAndRequestIsCounted() {
         withEmbedded().run(context -> {
             MeterRegistry meters = context.getBean(MeterRegistry.class);
@@ -524,33 +511,31 @@ class DelegationTests {
                 .sum();
     }
 
-    private static Health health(ApplicationContext context) {
-        return context.getBean("proxyHealthIndicator", HealthIndicator.class).health();
-    }
-
     @Test
+    @Tag("smoke")
     void anOutageOfTheServiceIsDegradedAndNotDownWhileSomethingElseServes() {
         withEmbedded().run(context -> {
             await().atMost(PATIENCE)
-                    .untilAsserted(
-                            () -> assertThat(health(context).getDetails()).containsEntry("degraded", false));
-            assertThat(health(context).getStatus()).isEqualTo(Status.UP);
+                    .untilAsserted(() ->
+                            assertThat(SpringBoot.health(context).details()).containsEntry("degraded", false));
+            assertThat(SpringBoot.health(context).status()).isEqualTo("UP");
             service.stop();
             await().atMost(PATIENCE)
-                    .untilAsserted(
-                            () -> assertThat(health(context).getDetails()).containsEntry("degraded", true));
-            Health outage = health(context);
-            assertThat(outage.getStatus()).isEqualTo(Status.UP);
-            assertThat(outage.getDetails().get("reasons")).asString().contains("the proxy service is not available");
-            assertThat(outage.getDetails().get("service"))
+                    .untilAsserted(() ->
+                            assertThat(SpringBoot.health(context).details()).containsEntry("degraded", true));
+            SpringBoot.Health outage = SpringBoot.health(context);
+            assertThat(outage.status()).isEqualTo("UP");
+            assertThat(outage.details().get("reasons")).asString().contains("the proxy service is not available");
+            assertThat(outage.details().get("service"))
                     .asString()
                     .contains("available=false")
                     .contains("http://127.0.0.1:" + servicePort + "=down");
-            assertThat(outage.getDetails().get("pools")).asString().contains("default/http={proxies=2, up=2}");
+            assertThat(outage.details().get("pools")).asString().contains("default/http={proxies=2, up=2}");
         });
     }
 
     @Test
+    @Tag("smoke")
     void withoutServiceAndWithAllProxiesOutTheHealthIsDown() {
         service.stop();
         application(
@@ -560,10 +545,10 @@ class DelegationTests {
                         "proxy.default.http.health-check.timeout=1",
                         "proxy.default.http.health-check.unhealthy-threshold=1")
                 .run(context -> {
-                    await().atMost(PATIENCE)
-                            .untilAsserted(() ->
-                                    assertThat(health(context).getStatus()).isEqualTo(Status.DOWN));
-                    assertThat(health(context).getDetails().toString())
+                    await().atMost(PATIENCE).untilAsserted(() -> assertThat(
+                                    SpringBoot.health(context).status())
+                            .isEqualTo("DOWN"));
+                    assertThat(SpringBoot.health(context).details().toString())
                             .contains("has 0 of 1 proxies up")
                             .contains("***@127.0.0.1")
                             .doesNotContain("C4NARY");
@@ -582,35 +567,41 @@ class DelegationTests {
         application().run(context -> {
             assertThat(peer(context)).isEqualTo(leased().egressAddress());
             service.stop();
-            await().atMost(PATIENCE)
-                    .untilAsserted(() -> assertThat(health(context).getDetails().get("reasons"))
-                            .asString()
-                            .contains("the proxy service is not available"));
-            assertThat(health(context).getStatus()).as("its answer holds").isEqualTo(Status.UP);
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(
+                            SpringBoot.health(context).details().get("reasons"))
+                    .asString()
+                    .contains("the proxy service is not available"));
+            assertThat(SpringBoot.health(context).status())
+                    .as("its answer holds")
+                    .isEqualTo("UP");
             assertThat(peer(context)).isEqualTo(leased().egressAddress());
         });
         application("proxy.default.http.url=" + embedded().url()).run(context -> {
-            await().atMost(PATIENCE)
-                    .untilAsserted(() -> assertThat(health(context).getDetails().get("reasons"))
-                            .asString()
-                            .contains("the proxy service is not available"));
-            assertThat(health(context).getStatus()).as("a lone proxy serves").isEqualTo(Status.UP);
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(
+                            SpringBoot.health(context).details().get("reasons"))
+                    .asString()
+                    .contains("the proxy service is not available"));
+            assertThat(SpringBoot.health(context).status())
+                    .as("a lone proxy serves")
+                    .isEqualTo("UP");
             assertThat(peer(context)).isEqualTo(embedded().egressAddress());
         });
         withEmbedded("proxy.external-service.fallback-to-embedded=false").run(context -> await().atMost(PATIENCE)
-                .untilAsserted(() -> assertThat(health(context).getStatus())
+                .untilAsserted(() -> assertThat(SpringBoot.health(context).status())
                         .as("pools that may not be used are none")
-                        .isEqualTo(Status.DOWN)));
+                        .isEqualTo("DOWN")));
     }
 
     @Test
+    @Tag("smoke")
     void theHealthComponentCanBeSwitchedOffAndNeedsNoActuator() {
         withEmbedded("management.health.proxy.enabled=false")
                 .run(context -> assertThat(context).hasNotFailed().doesNotHaveBean("proxyHealthIndicator"));
         withEmbedded()
                 .withClassLoader(new FilteredClassLoader(
                         "org.springframework.boot.actuate.health",
-                        "org.springframework.boot.actuate.autoconfigure.health"))
+                        "org.springframework.boot.actuate.autoconfigure.health",
+                        "org.springframework.boot.health"))
                 .run(context -> {
                     assertThat(context).hasNotFailed().doesNotHaveBean("proxyHealthIndicator");
                     assertThat(peer(context)).isEqualTo(leased().egressAddress());
@@ -618,6 +609,7 @@ class DelegationTests {
     }
 
     @Test
+    @Tag("smoke")
     void withoutMicrometersRegistriesNothingIsMissing() {
         withEmbedded()
                 .withClassLoader(new FilteredClassLoader("io.micrometer.core"))
@@ -628,6 +620,7 @@ class DelegationTests {
     }
 
     @Test
+    @Tag("smoke")
     void withoutCaffeineAndResilience4jItWorksAllTheSame() {
         withEmbedded()
                 .withClassLoader(new FilteredClassLoader(
@@ -643,27 +636,25 @@ class DelegationTests {
     }
 
     @Test
+    @Tag("smoke")
     void withoutJacksonTheStartSaysWhatIsMissing() {
         withEmbedded()
-                .withClassLoader(new FilteredClassLoader("com.fasterxml.jackson.databind"))
+                .withClassLoader(new FilteredClassLoader("com.fasterxml.jackson.databind", "tools.jackson.databind"))
                 .run(context -> assertThat(context)
                         .hasFailed()
                         .getFailure()
                         .hasStackTraceContaining("proxy.external-service.enabled needs Jackson on the class path"));
         withEmbedded("proxy.external-service.enabled=false")
-                .withClassLoader(new FilteredClassLoader("com.fasterxml.jackson.databind"))
+                .withClassLoader(new FilteredClassLoader("com.fasterxml.jackson.databind", "tools.jackson.databind"))
                 .run(context -> assertThat(context).hasNotFailed());
     }
 
     @Configuration(proxyBeanMethods = false)
-    @ImportAutoConfiguration({
-        CircuitBreakerAutoConfiguration.class,
-        ProxyServiceAutoConfiguration.class,
-        EgressProxyAutoConfiguration.class
-    })
+    @EnableAutoConfiguration
     static class ApplicationWithResilience4j {}
 
     @Test
+    @Tag("smoke")
     void settingOneKeyOfTheServicesBreakerKeepsTheOthers() {
         try (ConfigurableApplicationContext context = new SpringApplicationBuilder(ApplicationWithResilience4j.class)
                 .web(WebApplicationType.NONE)
@@ -695,6 +686,7 @@ class DelegationTests {
     static class BareApplication {}
 
     @Test
+    @Tag("smoke")
     void aTokenInAConfigTreeThatIsReplacedTakesEffectWithoutARestart(@TempDir Path secrets) throws IOException {
         Path token = secrets.resolve("proxy.external-service.auth-credentials.token");
         Files.writeString(token, "C4NARY-1");
@@ -846,6 +838,7 @@ class DelegationTests {
     }
 
     @Test
+    @Tag("smoke")
     void underLoadTheDeathOfARealServiceProcessFailsNothing(
             CapturedOutput output, @TempDir Path directory, ProxyLab lab) {
         TestCertificates certificates = lab.certificates();
@@ -855,7 +848,7 @@ class DelegationTests {
                             "spring.ssl.bundle.pem.service.truststore.certificate=file:" + certificates.authorityFile(),
                             "proxy.external-service.ssl-bundle=service",
                             "proxy.external-service.endpoints=" + process.url())
-                    .withConfiguration(AutoConfigurations.of(SslAutoConfiguration.class))
+                    .withConfiguration(SpringBoot.autoConfigurations("SslAutoConfiguration"))
                     .run(context -> {
                         try (SteadyLoad load = SteadyLoad.start(context, target)) {
                             await("the service's proxy serves")

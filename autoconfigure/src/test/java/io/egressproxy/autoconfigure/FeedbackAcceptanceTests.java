@@ -14,7 +14,6 @@ import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyEventListener;
 import io.egressproxy.ProxyTarget;
-import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
 import io.egressproxy.service.Answer;
 import io.egressproxy.service.ProxyAnswers;
 import io.egressproxy.testkit.FaultyProxy;
@@ -47,10 +46,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.springframework.boot.autoconfigure.AutoConfigurations;
-import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
-import org.springframework.boot.autoconfigure.http.codec.CodecsAutoConfiguration;
-import org.springframework.boot.autoconfigure.web.reactive.function.client.WebClientAutoConfiguration;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import org.springframework.context.ApplicationContext;
 import org.springframework.context.annotation.Bean;
@@ -213,13 +208,8 @@ class FeedbackAcceptanceTests {
                         "proxy.external-service.fallback-after=5s",
                         "proxy.external-service.endpoints=http://127.0.0.1:" + service.server.port())
                 .withPropertyValues(properties)
-                .withConfiguration(AutoConfigurations.of(
-                        CodecsAutoConfiguration.class,
-                        ClientHttpConnectorAutoConfiguration.class,
-                        WebClientAutoConfiguration.class,
-                        ProxyServiceAutoConfiguration.class,
-                        EgressProxyAutoConfiguration.class,
-                        Boot3HttpClientAutoConfiguration.class));
+                .withConfiguration(SpringBoot.autoConfigurations(
+                        SpringBoot.and(SpringBoot.REACTIVE_CLIENTS, "ProxyServiceAutoConfiguration")));
     }
 
     private static Mono<String> connection(WebClient client, String url) {

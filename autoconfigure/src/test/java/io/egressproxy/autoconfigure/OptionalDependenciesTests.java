@@ -16,22 +16,13 @@ import io.egressproxy.observability.RecentFallbacks;
 import io.egressproxy.service.AnswerStore;
 import io.egressproxy.service.CaffeineAnswerStore;
 import io.egressproxy.service.ServiceBreaker;
-import io.github.resilience4j.springboot3.circuitbreaker.autoconfigure.CircuitBreakerAutoConfiguration;
 import java.time.Duration;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.springframework.boot.actuate.autoconfigure.endpoint.EndpointAutoConfiguration;
-import org.springframework.boot.actuate.autoconfigure.metrics.MetricsAutoConfiguration;
-import org.springframework.boot.actuate.autoconfigure.metrics.export.simple.SimpleMetricsExportAutoConfiguration;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
-import org.springframework.boot.autoconfigure.cache.CacheAutoConfiguration;
-import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
-import org.springframework.boot.autoconfigure.http.codec.CodecsAutoConfiguration;
-import org.springframework.boot.autoconfigure.ssl.SslAutoConfiguration;
-import org.springframework.boot.autoconfigure.web.reactive.function.client.WebClientAutoConfiguration;
 import org.springframework.boot.context.annotation.ImportCandidates;
 import org.springframework.boot.test.context.FilteredClassLoader;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
@@ -39,9 +30,11 @@ import org.springframework.util.ClassUtils;
 
 /** Everything that is optional may be missing, one by one and all at once. */
 @Tag("NFR-3")
+@Tag("smoke")
 class OptionalDependenciesTests {
     private static final String[] OPTIONAL = {
         "org.springframework.boot.actuate",
+        "org.springframework.boot.health",
         "io.micrometer.core",
         "io.github.resilience4j",
         "com.github.benmanes.caffeine",
@@ -49,15 +42,15 @@ class OptionalDependenciesTests {
     };
 
     /** What Spring Boot and Resilience4j add where everything is there. Some of it has needs of its own, which are not ours to test. */
-    private static final Class<?>[] OF_OTHERS = {
-        MetricsAutoConfiguration.class,
-        SimpleMetricsExportAutoConfiguration.class,
-        EndpointAutoConfiguration.class,
-        CircuitBreakerAutoConfiguration.class
+    private static final String[] OF_OTHERS = {
+        "MetricsAutoConfiguration",
+        "SimpleMetricsExportAutoConfiguration",
+        "EndpointAutoConfiguration",
+        "CircuitBreakerAutoConfiguration"
     };
 
     private static ApplicationContextRunner withEverything() {
-        return application().withConfiguration(AutoConfigurations.of(OF_OTHERS));
+        return application().withConfiguration(SpringBoot.autoConfigurations(OF_OTHERS));
     }
 
     /** All of ours, as they stand in the file that applications read. */
@@ -72,12 +65,8 @@ class OptionalDependenciesTests {
         assertThat(ours).hasSizeGreaterThan(5);
         return new ApplicationContextRunner()
                 .withConfiguration(AutoConfigurations.of(ours))
-                .withConfiguration(AutoConfigurations.of(
-                        SslAutoConfiguration.class,
-                        CodecsAutoConfiguration.class,
-                        ClientHttpConnectorAutoConfiguration.class,
-                        WebClientAutoConfiguration.class,
-                        CacheAutoConfiguration.class))
+                .withConfiguration(SpringBoot.autoConfigurations(
+                        SpringBoot.and(SpringBoot.REACTIVE_CLIENTS, "SslAutoConfiguration", "CacheAutoConfiguration")))
                 .withPropertyValues(
                         "spring.main.lazy-initialization=false",
                         "spring.reactor.netty.shutdown-quiet-period=0s",
@@ -122,6 +111,8 @@ class OptionalDependenciesTests {
                 "org.springframework.boot.actuate.audit",
                 "org.springframework.boot.actuate.endpoint",
                 "org.springframework.boot.actuate.health",
+                "org.springframework.boot.health",
+                "org.springframework.boot.restclient",
                 "org.springframework.boot.actuate.autoconfigure",
                 "io.micrometer.core",
                 "io.github.resilience4j",

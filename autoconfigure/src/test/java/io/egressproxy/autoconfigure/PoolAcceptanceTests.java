@@ -6,7 +6,6 @@ import static org.awaitility.Awaitility.await;
 
 import io.egressproxy.HealthCheck;
 import io.egressproxy.ProxyUrl;
-import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
 import io.egressproxy.netty.NettyHealthChecks;
 import io.egressproxy.testkit.Faults;
 import io.egressproxy.testkit.FaultyProxy;
@@ -31,10 +30,6 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.springframework.boot.autoconfigure.AutoConfigurations;
-import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
-import org.springframework.boot.autoconfigure.http.codec.CodecsAutoConfiguration;
-import org.springframework.boot.autoconfigure.web.reactive.function.client.WebClientAutoConfiguration;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import org.springframework.context.ApplicationContext;
 import org.springframework.http.HttpHeaders;
@@ -61,12 +56,7 @@ class PoolAcceptanceTests {
     private final ApplicationContextRunner application = new ApplicationContextRunner()
             .withUserConfiguration(SteadyLoad.Clients.class)
             .withPropertyValues("spring.reactor.netty.shutdown-quiet-period=0s")
-            .withConfiguration(AutoConfigurations.of(
-                    CodecsAutoConfiguration.class,
-                    ClientHttpConnectorAutoConfiguration.class,
-                    WebClientAutoConfiguration.class,
-                    EgressProxyAutoConfiguration.class,
-                    Boot3HttpClientAutoConfiguration.class));
+            .withConfiguration(SpringBoot.autoConfigurations(SpringBoot.REACTIVE_CLIENTS));
 
     PoolAcceptanceTests(ProxyLab lab) {
         this.target = lab.newTarget();
@@ -142,6 +132,7 @@ class PoolAcceptanceTests {
     }
 
     @Test
+    @Tag("smoke")
     void roundRobinSpreadsConnectionsWithinOnePercent() {
         withPool("round_robin", proxies.stream().map(RunningProxy::url)).run(context -> {
             Map<String, Long> opened = open(context, 2_000, 10);

@@ -59,6 +59,7 @@ import reactor.core.Disposable;
 @ExtendWith({ProxyLab.Extension.class, OutputCaptureExtension.class})
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Tag("NFR-3")
+@Tag("smoke")
 class ProxiesEndpointTests {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
     private static final String REQUEST = "/api/v1/proxy/request";

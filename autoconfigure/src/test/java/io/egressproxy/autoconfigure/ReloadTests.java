@@ -236,6 +236,7 @@ class ReloadTests {
     }
 
     @Test
+    @Tag("smoke")
     void wrongSettingsChangeNothingAndAreSeen(CapturedOutput output) throws IOException {
         try (OperatedApplication application = OperatedApplication.start(directory, single(0))) {
             for (String wrong : List.of(

@@ -24,11 +24,14 @@ import java.util.concurrent.atomic.LongAdder;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.slf4j.LoggerFactory;
-import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorBuilderCustomizer;
+import org.springframework.beans.factory.support.BeanDefinitionRegistry;
+import org.springframework.beans.factory.support.RootBeanDefinition;
 import org.springframework.boot.http.client.reactive.ReactorClientHttpConnectorBuilder;
 import org.springframework.context.ApplicationContext;
-import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
+import org.springframework.context.annotation.Import;
+import org.springframework.context.annotation.ImportBeanDefinitionRegistrar;
+import org.springframework.core.type.AnnotationMetadata;
 import org.springframework.http.HttpHeaders;
 import org.springframework.web.reactive.function.client.WebClient;
 import org.springframework.web.reactive.socket.WebSocketMessage;
@@ -38,6 +41,7 @@ import reactor.core.Disposable;
 import reactor.core.Disposables;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.netty.http.client.HttpClient;
 
 /**
  * An application at work: 200 requests a second, every other one on a connection of its own, and ten WebSockets that are opened
@@ -65,13 +69,24 @@ final class SteadyLoad implements AutoCloseable {
 
     /** What an application may do to its clients: limit the wait for an answer; and, for us, see when a request has left. */
     @Configuration(proxyBeanMethods = false)
-    static class Clients {
-        @Bean
-        ClientHttpConnectorBuilderCustomizer<ReactorClientHttpConnectorBuilder> watched() {
-            return builder -> builder.withHttpClientCustomizer(client -> client.responseTimeout(SILENCE)
-                    .doAfterRequest((request, connection) -> request.currentContextView()
-                            .<Sent>getOrEmpty(Sent.class)
-                            .ifPresent(sent -> sent.set(true))));
+    @Import(Watching.class)
+    static class Clients {}
+
+    /** By the type of whichever Spring Boot this is. */
+    static final class Watching implements ImportBeanDefinitionRegistrar {
+        @Override
+        public void registerBeanDefinitions(AnnotationMetadata importing, BeanDefinitionRegistry registry) {
+            RootBeanDefinition watched = new RootBeanDefinition(SpringBoot.CONNECTOR_CUSTOMIZER);
+            watched.setInstanceSupplier(() -> SpringBoot.customizer(
+                    SpringBoot.CONNECTOR_CUSTOMIZER, builder -> ((ReactorClientHttpConnectorBuilder) builder)
+                            .withHttpClientCustomizer(Watching::watched)));
+            registry.registerBeanDefinition("watched", watched);
+        }
+
+        private static HttpClient watched(HttpClient client) {
+            return client.responseTimeout(SILENCE).doAfterRequest((request, connection) -> request.currentContextView()
+                    .<Sent>getOrEmpty(Sent.class)
+                    .ifPresent(sent -> sent.set(true)));
         }
     }
 

@@ -10,7 +10,6 @@ import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyInjector;
 import io.egressproxy.ProxySelectionStrategy;
-import io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsCustomizer;
 import io.egressproxy.testkit.FaultyProxy;
@@ -38,34 +37,24 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.boot.LazyInitializationBeanFactoryPostProcessor;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
-import org.springframework.boot.autoconfigure.http.HttpMessageConvertersAutoConfiguration;
-import org.springframework.boot.autoconfigure.http.client.ClientHttpRequestFactoryBuilderCustomizer;
-import org.springframework.boot.autoconfigure.http.client.HttpClientAutoConfiguration;
-import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
-import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorBuilderCustomizer;
-import org.springframework.boot.autoconfigure.http.codec.CodecsAutoConfiguration;
-import org.springframework.boot.autoconfigure.ssl.SslAutoConfiguration;
-import org.springframework.boot.autoconfigure.web.client.RestClientAutoConfiguration;
-import org.springframework.boot.autoconfigure.web.client.RestTemplateAutoConfiguration;
-import org.springframework.boot.autoconfigure.web.reactive.function.client.WebClientAutoConfiguration;
 import org.springframework.boot.http.client.reactive.ReactorClientHttpConnectorBuilder;
 import org.springframework.boot.test.context.FilteredClassLoader;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
+import org.springframework.boot.test.context.runner.ReactiveWebApplicationContextRunner;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
-import org.springframework.boot.web.client.RestClientCustomizer;
-import org.springframework.boot.web.client.RestTemplateBuilder;
-import org.springframework.boot.web.client.RestTemplateCustomizer;
-import org.springframework.boot.web.reactive.function.client.WebClientCustomizer;
 import org.springframework.context.ApplicationContext;
 import org.springframework.context.annotation.Bean;
-import org.springframework.context.annotation.Configuration;
+import org.springframework.context.support.GenericApplicationContext;
+import org.springframework.http.client.BufferingClientHttpRequestFactory;
 import org.springframework.http.client.JdkClientHttpRequestFactory;
+import org.springframework.http.client.ReactorClientHttpRequestFactory;
 import org.springframework.http.client.SimpleClientHttpRequestFactory;
 import org.springframework.http.client.reactive.ClientHttpConnector;
 import org.springframework.http.client.reactive.JdkClientHttpConnector;
 import org.springframework.http.client.reactive.ReactorClientHttpConnector;
 import org.springframework.web.client.RestClient;
+import org.springframework.web.client.RestTemplate;
 import org.springframework.web.reactive.function.client.WebClient;
 import org.springframework.web.reactive.socket.WebSocketMessage;
 import org.springframework.web.reactive.socket.client.ReactorNettyWebSocketClient;
@@ -79,6 +68,7 @@ import reactor.netty.transport.ProxyProvider;
 @ExtendWith({ProxyLab.Extension.class, OutputCaptureExtension.class})
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Tag("FR-3")
+@Tag("smoke")
 class TransparentClientsTests {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
     private static final String NAME = ProxyLab.PROXY_ONLY_NAME;
@@ -90,17 +80,9 @@ class TransparentClientsTests {
     private final RunningProxy fallback;
     private final ApplicationContextRunner plain = new ApplicationContextRunner()
             .withPropertyValues("spring.reactor.netty.shutdown-quiet-period=0s")
-            .withConfiguration(AutoConfigurations.of(
-                    SslAutoConfiguration.class,
-                    CodecsAutoConfiguration.class,
-                    HttpMessageConvertersAutoConfiguration.class,
-                    ClientHttpConnectorAutoConfiguration.class,
-                    HttpClientAutoConfiguration.class,
-                    WebClientAutoConfiguration.class,
-                    RestClientAutoConfiguration.class,
-                    RestTemplateAutoConfiguration.class,
-                    EgressProxyAutoConfiguration.class,
-                    Boot3HttpClientAutoConfiguration.class));
+            .withConfiguration(SpringBoot.autoConfigurations(SpringBoot.REACTIVE_CLIENTS))
+            .withConfiguration(SpringBoot.autoConfigurations(SpringBoot.BLOCKING_CLIENTS))
+            .withConfiguration(SpringBoot.autoConfigurations("SslAutoConfiguration"));
     private final ApplicationContextRunner trusting;
     private final ApplicationContextRunner routed;
 
@@ -113,8 +95,8 @@ class TransparentClientsTests {
         this.trusting = plain.withPropertyValues(
                 "spring.ssl.bundle.pem.lab.truststore.certificate=file:"
                         + lab.certificates().authorityFile(),
-                "spring.http.reactiveclient.ssl.bundle=lab",
-                "spring.http.client.ssl.bundle=lab");
+                SpringBoot.REACTIVE_BUNDLE + "=lab",
+                SpringBoot.BLOCKING_BUNDLE + "=lab");
         this.routed = trusting.withPropertyValues(
                 "proxy.enabled=true",
                 "proxy.no-proxy=",
@@ -159,8 +141,7 @@ class TransparentClientsTests {
     }
 
     private static String restTemplate(ApplicationContext context, String url) {
-        return Objects.requireNonNull(
-                context.getBean(RestTemplateBuilder.class).build().getForObject(url, String.class));
+        return Objects.requireNonNull(SpringBoot.restTemplate(context).getForObject(url, String.class));
     }
 
     private static String webSocket(WebSocketClient client, String url) {
@@ -248,9 +229,9 @@ class TransparentClientsTests {
     @Test
     void whileDisabledNoBeanTouchesAClient() {
         trusting.withPropertyValues("proxy.default.http.url=" + fallback.url()).run(context -> {
-            assertThat(context.getBeanNamesForType(ClientHttpConnectorBuilderCustomizer.class))
-                    .containsExactly("reactorResourceFactoryClientHttpConnectorBuilderCustomizer");
-            assertThat(context.getBeanNamesForType(ClientHttpRequestFactoryBuilderCustomizer.class))
+            assertThat(context.getBeanNamesForType(SpringBoot.CONNECTOR_CUSTOMIZER))
+                    .noneMatch(name -> name.startsWith("routed"));
+            assertThat(context.getBeanNamesForType(SpringBoot.REQUEST_FACTORY_CUSTOMIZER))
                     .noneMatch(name -> name.startsWith("routed"));
             webClient(context, target.url("https", "/whoami"));
             webSocket(context.getBean(WebSocketClient.class), target.url("wss", "/ws"));
@@ -328,10 +309,11 @@ class TransparentClientsTests {
 
     @Test
     void aClientOfTheJdkIsRefusedWhereItWouldNeedAProxyAndSaidToBeUnroutable(CapturedOutput output) {
-        routed.withPropertyValues("spring.http.client.factory=jdk", "spring.http.reactiveclient.connector=jdk")
+        routed.withPropertyValues(SpringBoot.BLOCKING_TRANSPORT + "=jdk", SpringBoot.REACTIVE_TRANSPORT + "=jdk")
                 .run(context -> {
                     assertThatThrownBy(() -> restClient(context, target.url("http", "/whoami")))
-                            .hasStackTraceContaining("would connect directly; set spring.http.client.factory=reactor");
+                            .hasStackTraceContaining(
+                                    "would connect directly; set " + SpringBoot.BLOCKING_TRANSPORT + "=reactor");
                     assertThatThrownBy(() -> restTemplate(context, target.url("http", "/whoami")))
                             .hasRootCauseInstanceOf(ProxyConnectionException.class);
                     assertThatThrownBy(() -> webClient(context, target.url("http", "/whoami")))
@@ -346,8 +328,8 @@ class TransparentClientsTests {
     @Test
     void aClientOfTheJdkIsRefusedAHostThatAnExchangeClaims() {
         routed.withPropertyValues(
-                        "spring.http.client.factory=jdk",
-                        "spring.http.client.redirects=dont-follow",
+                        SpringBoot.BLOCKING_TRANSPORT + "=jdk",
+                        SpringBoot.BLOCKING_REDIRECTS + "=dont-follow",
                         "proxy.unmatched-hosts=direct",
                         "proxy.exchanges.kraken.hosts=localhost",
                         "proxy.exchanges.kraken.http.url=" + fallback.url())
@@ -362,10 +344,10 @@ class TransparentClientsTests {
     @Test
     void aClientOfTheJdkMayConnectDirectlyWhereThatIsTheDecisionAndNoRedirectLeadsElsewhere() {
         ApplicationContextRunner jdk =
-                routed.withPropertyValues("spring.http.client.factory=jdk", "proxy.unmatched-hosts=direct");
+                routed.withPropertyValues(SpringBoot.BLOCKING_TRANSPORT + "=jdk", "proxy.unmatched-hosts=direct");
         jdk.run(context -> assertThatThrownBy(() -> restClient(context, target.url("http", "/whoami")))
-                .hasStackTraceContaining("set spring.http.client.redirects=dont-follow"));
-        jdk.withPropertyValues("spring.http.client.redirects=dont-follow").run(context -> {
+                .hasStackTraceContaining("set " + SpringBoot.BLOCKING_REDIRECTS + "=dont-follow"));
+        jdk.withPropertyValues(SpringBoot.BLOCKING_REDIRECTS + "=dont-follow").run(context -> {
             restClient(context, target.url("http", "/whoami"));
             assertThat(target.directConnections()).hasSize(1);
         });
@@ -373,16 +355,17 @@ class TransparentClientsTests {
 
     @Test
     void theInjectorRoutesAlsoWhereSpringBootsOwnConnectorCannotBeRouted() {
-        routed.withPropertyValues("spring.http.reactiveclient.connector=jdk").run(context -> assertThat(
+        routed.withPropertyValues(SpringBoot.REACTIVE_TRANSPORT + "=jdk").run(context -> assertThat(
                         get(context.getBean(ProxyInjector.class).webClient("okx"), target.url("http", "/whoami")))
                 .contains(fallback.egressAddress()));
     }
 
     @Test
     void aRestTemplateThatWasGivenAnotherTransportIsRefused(CapturedOutput output) {
-        routed.withBean(
-                        RestTemplateCustomizer.class,
-                        () -> template -> template.setRequestFactory(new SimpleClientHttpRequestFactory()))
+        SpringBoot.with(routed, SpringBoot.REST_TEMPLATE_CUSTOMIZER, template -> {
+                    ((RestTemplate) template).setRequestFactory(new SimpleClientHttpRequestFactory());
+                    return template;
+                })
                 .run(context -> {
                     assertThatThrownBy(() -> restTemplate(context, target.url("http", "/whoami")))
                             .hasRootCauseInstanceOf(ProxyConnectionException.class);
@@ -393,12 +376,11 @@ class TransparentClientsTests {
 
     @Test
     void aCustomizerOfTheApplicationsOwnThatBringsAnotherTransportIsRefused(CapturedOutput output) {
-        routed.withBean(
-                        WebClientCustomizer.class,
-                        () -> builder -> builder.clientConnector(new JdkClientHttpConnector()))
-                .withBean(
-                        RestClientCustomizer.class,
-                        () -> builder -> builder.requestFactory(new JdkClientHttpRequestFactory()))
+        ApplicationContextRunner own =
+                SpringBoot.with(routed, SpringBoot.WEB_CLIENT_CUSTOMIZER, builder -> ((WebClient.Builder) builder)
+                        .clientConnector(new JdkClientHttpConnector()));
+        SpringBoot.with(own, SpringBoot.REST_CLIENT_CUSTOMIZER, builder -> ((RestClient.Builder) builder)
+                        .requestFactory(new JdkClientHttpRequestFactory()))
                 .run(context -> {
                     assertThatThrownBy(() -> webClient(context, target.url("http", "/whoami")))
                             .hasRootCauseInstanceOf(ProxyConnectionException.class);
@@ -411,21 +393,90 @@ class TransparentClientsTests {
                 });
     }
 
-    @Configuration(proxyBeanMethods = false)
-    static class OwnProxyAndResolver {
-        @Bean
-        ClientHttpConnectorBuilderCustomizer<ReactorClientHttpConnectorBuilder> mine() {
-            return builder ->
-                    builder.withHttpClientCustomizer(client -> client.resolver(DefaultAddressResolverGroup.INSTANCE)
-                            .proxy(proxy -> proxy.type(ProxyProvider.Proxy.HTTP)
-                                    .host("127.0.0.1")
-                                    .port(1)));
-        }
+    @Test
+    @Tag("no-leak")
+    void aReactorClientOfTheApplicationsOwnIsRefusedUnlessItHasRoutes(CapturedOutput output) {
+        ApplicationContextRunner own =
+                SpringBoot.with(routed, SpringBoot.WEB_CLIENT_CUSTOMIZER, builder -> ((WebClient.Builder) builder)
+                        .clientConnector(new ReactorClientHttpConnector(HttpClient.create())));
+        own = SpringBoot.with(own, SpringBoot.REST_CLIENT_CUSTOMIZER, builder -> ((RestClient.Builder) builder)
+                .requestFactory(new BufferingClientHttpRequestFactory(
+                        new ReactorClientHttpRequestFactory(HttpClient.create()))));
+        SpringBoot.with(own, SpringBoot.REST_TEMPLATE_CUSTOMIZER, template -> {
+                    ((RestTemplate) template)
+                            .setRequestFactory(new ReactorClientHttpRequestFactory(HttpClient.create()));
+                    return template;
+                })
+                .run(context -> {
+                    String url = target.url("http", "/whoami");
+                    assertThatThrownBy(() -> webClient(context, url))
+                            .hasStackTraceContaining("build it on one from ProxyInjector.customize(..)");
+                    assertThatThrownBy(() -> restClient(context, url))
+                            .hasStackTraceContaining("an HttpClient of its own that has no routes");
+                    assertThatThrownBy(() -> restTemplate(context, url))
+                            .hasRootCauseInstanceOf(ProxyConnectionException.class);
+                    assertThat(output).contains("auto-configured WebClient is built on ReactorClientHttpConnector");
+                    assertThat(target.seen()).isEmpty();
+                });
+    }
+
+    @Test
+    @Tag("no-leak")
+    @SuppressWarnings("unchecked")
+    void aReactorClientOfTheApplicationsOwnThatHasRoutesIsLeftAlone(CapturedOutput output) {
+        routed.withInitializer(context -> ((GenericApplicationContext) context)
+                        .registerBean(
+                                (Class<Object>) SpringBoot.WEB_CLIENT_CUSTOMIZER,
+                                () -> SpringBoot.customizer(
+                                        SpringBoot.WEB_CLIENT_CUSTOMIZER, builder -> ((WebClient.Builder) builder)
+                                                .clientConnector(new ReactorClientHttpConnector(context.getBean(
+                                                                ProxyInjector.class)
+                                                        .customize(HttpClient.create(), "okx", ConnectionType.HTTP))))))
+                .run(context -> {
+                    assertThat(webClient(context, target.url("http", "/whoami")))
+                            .contains(fallback.egressAddress());
+                    assertThat(output).doesNotContain("cannot be routed");
+                });
+    }
+
+    /** Spring Boot makes some there: 4.1 always, 3.5 with virtual threads, on what it finds and nobody has customized. */
+    @Test
+    @Tag("no-leak")
+    void blockingClientsOfAReactiveApplicationAreRoutedToo() {
+        new ReactiveWebApplicationContextRunner()
+                .withConfiguration(SpringBoot.autoConfigurations(SpringBoot.REACTIVE_CLIENTS))
+                .withConfiguration(SpringBoot.autoConfigurations(SpringBoot.BLOCKING_CLIENTS))
+                .withConfiguration(SpringBoot.autoConfigurations("TaskExecutionAutoConfiguration"))
+                .withPropertyValues(
+                        "spring.reactor.netty.shutdown-quiet-period=0s",
+                        "spring.threads.virtual.enabled=true",
+                        SpringBoot.BLOCKING_TRANSPORT + "=jdk",
+                        "proxy.enabled=true",
+                        "proxy.no-proxy=",
+                        "proxy.default.http.url=" + fallback.url())
+                .run(context -> {
+                    boolean some = context.getBeanNamesForType(RestClient.Builder.class).length > 0;
+                    assertThat(some)
+                            .isEqualTo(!SpringBoot.FIRST || Runtime.version().feature() >= 21);
+                    if (some) {
+                        assertThat(restClient(context, target.url("http", "/whoami")))
+                                .contains(fallback.egressAddress());
+                    }
+                    assertThat(target.directConnections()).isEmpty();
+                });
+    }
+
+    private static HttpClient withAProxyAndAResolver(HttpClient client) {
+        return client.resolver(DefaultAddressResolverGroup.INSTANCE)
+                .proxy(proxy ->
+                        proxy.type(ProxyProvider.Proxy.HTTP).host("127.0.0.1").port(1));
     }
 
     @Test
     void aCustomizerOfTheApplicationsOwnThatSetsAProxyOrAResolverGivesWay() {
-        routed.withUserConfiguration(OwnProxyAndResolver.class)
+        SpringBoot.with(routed, SpringBoot.CONNECTOR_CUSTOMIZER, builder -> ((ReactorClientHttpConnectorBuilder)
+                                builder)
+                        .withHttpClientCustomizer(TransparentClientsTests::withAProxyAndAResolver))
                 .run(context -> assertThat(webClient(context, target.url("https", "/whoami")))
                         .contains(fallback.egressAddress()));
     }

@@ -28,6 +28,7 @@ import reactor.netty.http.client.HttpClient;
 @Tag("FR-1")
 @Tag("FR-2")
 @Tag("FR-5")
+@Tag("smoke")
 class ProxyMatrixTests {
     private static final Logger log = LoggerFactory.getLogger(ProxyMatrixTests.class);
 

@@ -31,6 +31,7 @@ import reactor.netty.http.server.HttpServerRoutes;
 
 /** Answers that are meant to do harm, or might as well be: they cost no memory, and no more time than is allowed. */
 @Tag("NFR-4")
+@Tag("smoke")
 class HostileServiceTests {
     private static final int BOMB_BYTES = 256 * 1024 * 1024;
     private static final long MOST_BYTES_IN_MEMORY = 32L * 1024 * 1024;

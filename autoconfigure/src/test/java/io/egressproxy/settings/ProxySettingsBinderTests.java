@@ -30,6 +30,7 @@ import org.springframework.util.unit.DataSize;
 @ExtendWith(OutputCaptureExtension.class)
 @Tag("FR-4")
 @Tag("TR-4")
+@Tag("smoke")
 class ProxySettingsBinderTests {
 
     private static ExchangeSettings exchange(ProxySettings settings, String id) {

@@ -13,7 +13,11 @@ import org.springframework.context.annotation.Configuration;
 
 /** Auto-configuration of the health component {@code proxy} with Spring Boot 3's actuator. */
 @AutoConfiguration(afterName = "io.egressproxy.autoconfigure.EgressProxyAutoConfiguration")
-@ConditionalOnClass({HealthIndicator.class, ConditionalOnEnabledHealthIndicator.class})
+@ConditionalOnClass(
+        name = {
+            "org.springframework.boot.actuate.health.HealthIndicator",
+            "org.springframework.boot.actuate.autoconfigure.health.ConditionalOnEnabledHealthIndicator"
+        })
 public final class Boot3HealthAutoConfiguration {
 
     /** Apart, since its condition belongs to actuator, which may not be there. */

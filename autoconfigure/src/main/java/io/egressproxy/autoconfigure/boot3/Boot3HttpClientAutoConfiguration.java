@@ -1,21 +1,21 @@
 package io.egressproxy.autoconfigure.boot3;
 
-import io.egressproxy.ConnectionType;
 import io.egressproxy.autoconfigure.ConfiguredClients;
 import io.egressproxy.autoconfigure.EgressProxyAutoConfiguration;
 import io.egressproxy.autoconfigure.OnProxyEnabledCondition;
+import io.egressproxy.autoconfigure.TransparentClients;
+import io.egressproxy.autoconfigure.UserMadeClients;
 import io.egressproxy.netty.ClientRoutes;
 import io.egressproxy.routing.ProxyRouter;
-import io.egressproxy.routing.UnroutedClientGuard;
 import io.egressproxy.settings.ProxySettings;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplication;
 import org.springframework.boot.autoconfigure.http.client.ClientHttpRequestFactoryBuilderCustomizer;
-import org.springframework.boot.autoconfigure.http.client.HttpClientAutoConfiguration;
-import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration;
 import org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorBuilderCustomizer;
 import org.springframework.boot.http.client.ClientHttpRequestFactoryBuilder;
 import org.springframework.boot.http.client.ClientHttpRequestFactorySettings;
@@ -33,16 +33,15 @@ import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Lazy;
 import org.springframework.core.Ordered;
 import org.springframework.core.annotation.Order;
-import org.springframework.http.client.AbstractClientHttpRequestFactoryWrapper;
-import org.springframework.http.client.ClientHttpRequestFactory;
-import org.springframework.http.client.ReactorClientHttpRequestFactory;
-import org.springframework.http.client.reactive.ReactorClientHttpConnector;
 import org.springframework.web.reactive.function.client.WebClient;
 
 /** Routes the clients that Spring Boot 3 configures: WebClient, RestClient and RestTemplate on Reactor Netty. */
 @AutoConfiguration(
         after = EgressProxyAutoConfiguration.class,
-        before = {ClientHttpConnectorAutoConfiguration.class, HttpClientAutoConfiguration.class})
+        beforeName = {
+            "org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorAutoConfiguration",
+            "org.springframework.boot.autoconfigure.http.client.HttpClientAutoConfiguration"
+        })
 @ConditionalOnClass(
         name = {
             "org.springframework.boot.autoconfigure.http.client.reactive.ClientHttpConnectorBuilderCustomizer",
@@ -50,6 +49,8 @@ import org.springframework.web.reactive.function.client.WebClient;
         })
 @ConditionalOnBean(ClientRoutes.class)
 public final class Boot3HttpClientAutoConfiguration {
+    private static final String FACTORY = "spring.http.client.factory";
+    private static final String REDIRECTS = "spring.http.client.redirects";
 
     @Bean
     ConfiguredClients boot3ConfiguredClients(
@@ -62,97 +63,83 @@ public final class Boot3HttpClientAutoConfiguration {
     /** What touches clients exists only if it may have something to do. */
     @Configuration(proxyBeanMethods = false)
     @Conditional(OnProxyEnabledCondition.class)
-    static class TransparentClients {
+    static class Transparent {
 
-        private static boolean active(ProxySettings settings) {
-            return settings.enabled() && settings.transparent();
+        @Bean
+        TransparentClients transparentClients(ProxySettings settings, ProxyRouter router, ClientRoutes routes) {
+            return new TransparentClients(settings, router, routes);
         }
 
         /** Last, since Spring Boot's own customizer (order 0) sets a resolver that would look up the target's name here. */
         @Bean
         @Order(Ordered.LOWEST_PRECEDENCE)
         ClientHttpConnectorBuilderCustomizer<ReactorClientHttpConnectorBuilder> routedConnectors(
-                ProxySettings settings, ClientRoutes routes) {
-            return builder -> active(settings)
-                    ? builder.withHttpClientCustomizer(client -> routes.byHost(client, ConnectionType.HTTP))
-                    : builder;
+                TransparentClients clients) {
+            return clients::routed;
         }
 
         @Bean
         @Order(Ordered.LOWEST_PRECEDENCE)
         ClientHttpRequestFactoryBuilderCustomizer<ReactorClientHttpRequestFactoryBuilder> routedRequestFactories(
-                ProxySettings settings, ClientRoutes routes) {
-            return builder -> active(settings)
-                    ? builder.withHttpClientCustomizer(client -> routes.byHost(client, ConnectionType.HTTP))
-                    : builder;
+                TransparentClients clients) {
+            return clients::routed;
+        }
+
+        /**
+         * In reactive applications Spring Boot has none, and yet makes blocking clients in some: on what it finds, and nobody has customized. Where it
+         * has one, it steps back for this one.
+         */
+        @Bean
+        @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.REACTIVE)
+        @ConditionalOnMissingBean
+        ClientHttpRequestFactoryBuilder<?> requestFactoriesOfReactiveApplications(
+                TransparentClients clients, ObjectProvider<ClientHttpRequestFactoryBuilderCustomizer<?>> customizers) {
+            return clients.requestFactories(
+                    customizers.orderedStream(),
+                    ClientHttpRequestFactoryBuilderCustomizer.class,
+                    Transparent::customized);
+        }
+
+        @SuppressWarnings("unchecked")
+        private static <B extends ClientHttpRequestFactoryBuilder<?>> B customized(
+                ClientHttpRequestFactoryBuilderCustomizer<?> customizer, B builder) {
+            return ((ClientHttpRequestFactoryBuilderCustomizer<B>) customizer).customize(builder);
         }
 
         @Bean
         @Lazy(false)
         UserMadeClients userMadeClients(ConfigurableListableBeanFactory beans) {
-            return new UserMadeClients(beans);
+            return new UserMadeClients(beans, "org.springframework.boot.web.client.RestTemplateBuilder");
         }
 
         @Bean
         @Order(Ordered.LOWEST_PRECEDENCE)
         WebClientCustomizer guardUnroutedWebClients(
-                ProxySettings settings,
-                ProxyRouter router,
+                TransparentClients clients,
                 ObjectProvider<ClientHttpConnectorBuilder<?>> connectors,
-                ObjectProvider<ClientHttpConnectorSettings> connectorSettings) {
-            UnroutedClientGuard guard = new UnroutedClientGuard(
-                    router,
-                    connectorSettings.stream().noneMatch(used -> used.redirects() == HttpRedirects.DONT_FOLLOW));
-            return builder -> {
-                Object transport = BuilderTransport.of(builder, "connector");
-                Object used = transport == null ? connectors.getIfAvailable() : transport;
-                boolean routable =
-                        used instanceof ReactorClientHttpConnector || used instanceof ReactorClientHttpConnectorBuilder;
-                if (active(settings) && used != null && !routable) {
-                    guard.announce("WebClient", used.getClass(), "spring.http.reactiveclient.connector");
-                    builder.filter(guard);
-                }
-            };
+                ObjectProvider<ClientHttpConnectorSettings> settings) {
+            TransparentClients.Guard guard = clients.guard(
+                    settings.stream().noneMatch(used -> used.redirects() == HttpRedirects.DONT_FOLLOW),
+                    "spring.http.reactiveclient.connector",
+                    "spring.http.reactiveclient.redirects");
+            return builder -> guard.look(builder, connectors::getIfAvailable);
         }
 
         @Bean
         @Order(Ordered.LOWEST_PRECEDENCE)
         RestClientCustomizer guardUnroutedRestClients(
-                ProxySettings settings,
-                ProxyRouter router,
+                TransparentClients clients,
                 ObjectProvider<ClientHttpRequestFactoryBuilder<?>> factories,
-                ObjectProvider<ClientHttpRequestFactorySettings> factorySettings) {
-            UnroutedClientGuard guard = new UnroutedClientGuard(router, followsRedirects(factorySettings));
-            return builder -> {
-                Object transport = BuilderTransport.of(builder, "requestFactory");
-                Object used = transport == null ? factories.getIfAvailable() : transport;
-                boolean routable = used instanceof ReactorClientHttpRequestFactory
-                        || used instanceof ReactorClientHttpRequestFactoryBuilder;
-                if (active(settings) && used != null && !routable) {
-                    guard.announce("RestClient", used.getClass(), "spring.http.client.factory");
-                    builder.requestInterceptor(guard);
-                }
-            };
+                ObjectProvider<ClientHttpRequestFactorySettings> settings) {
+            TransparentClients.Guard guard = clients.guard(followsRedirects(settings), FACTORY, REDIRECTS);
+            return builder -> guard.look(builder, factories::getIfAvailable);
         }
 
-        /** A RestTemplate shows what it was given last, whoever gave it. */
         @Bean
         @Order(Ordered.LOWEST_PRECEDENCE)
         RestTemplateCustomizer guardUnroutedRestTemplates(
-                ProxySettings settings,
-                ProxyRouter router,
-                ObjectProvider<ClientHttpRequestFactorySettings> factorySettings) {
-            UnroutedClientGuard guard = new UnroutedClientGuard(router, followsRedirects(factorySettings));
-            return template -> {
-                ClientHttpRequestFactory used = template.getRequestFactory();
-                while (used instanceof AbstractClientHttpRequestFactoryWrapper wrapper) {
-                    used = wrapper.getDelegate();
-                }
-                if (active(settings) && !(used instanceof ReactorClientHttpRequestFactory)) {
-                    guard.announce("RestTemplate", used.getClass(), "spring.http.client.factory");
-                    template.getInterceptors().add(guard);
-                }
-            };
+                TransparentClients clients, ObjectProvider<ClientHttpRequestFactorySettings> settings) {
+            return clients.guard(followsRedirects(settings), FACTORY, REDIRECTS)::look;
         }
 
         private static boolean followsRedirects(ObjectProvider<ClientHttpRequestFactorySettings> settings) {

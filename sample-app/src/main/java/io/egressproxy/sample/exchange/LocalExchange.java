@@ -1,7 +1,5 @@
 package io.egressproxy.sample.exchange;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.egressproxy.sample.localproxy.OutgoingPorts;
 import io.netty.channel.ChannelOption;
 import io.netty.handler.codec.http.HttpHeaderNames;
@@ -20,6 +18,7 @@ import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.beans.factory.DisposableBean;
+import org.springframework.boot.json.JsonWriter;
 import org.springframework.context.SmartLifecycle;
 import org.springframework.context.annotation.Profile;
 import org.springframework.stereotype.Component;
@@ -59,13 +58,18 @@ final class LocalExchange implements SmartLifecycle, DisposableBean {
     private final Map<String, Market> markets = new ConcurrentHashMap<>();
     private final int port;
     private final OutgoingPorts outgoingPorts;
-    private final ObjectMapper json;
+    private final JsonWriter<Quote> json = JsonWriter.of(quote -> {
+        quote.add("exchange", Quote::exchange);
+        quote.add("symbol", Quote::symbol);
+        quote.add("price", Quote::price);
+        quote.add("at", Quote::at);
+        quote.add("seenFrom", Quote::seenFrom);
+    });
     private volatile @Nullable DisposableServer server;
 
-    LocalExchange(LocalExchangeProperties properties, OutgoingPorts outgoingPorts, ObjectMapper json) {
+    LocalExchange(LocalExchangeProperties properties, OutgoingPorts outgoingPorts) {
         this.port = properties.port();
         this.outgoingPorts = outgoingPorts;
-        this.json = json;
     }
 
     int port() {
@@ -116,11 +120,7 @@ final class LocalExchange implements SmartLifecycle, DisposableBean {
 
     private String quote(String exchange, String symbol, String seenFrom) {
         Market market = markets.computeIfAbsent(exchange, name -> new Market());
-        try {
-            return json.writeValueAsString(new Quote(exchange, symbol, market.price(), Instant.now(), seenFrom));
-        } catch (JsonProcessingException impossible) {
-            throw new IllegalStateException(impossible);
-        }
+        return json.writeToString(new Quote(exchange, symbol, market.price(), Instant.now(), seenFrom));
     }
 
     private static Publisher<Void> refuse(HttpServerResponse response, HttpResponseStatus status, String reason) {

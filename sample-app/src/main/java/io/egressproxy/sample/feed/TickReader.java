@@ -1,9 +1,10 @@
 package io.egressproxy.sample.feed;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.springframework.boot.json.JsonParseException;
+import org.springframework.boot.json.JsonParser;
+import org.springframework.boot.json.JsonParserFactory;
 import org.springframework.stereotype.Component;
 
 /** Reads what it can from an answer. It never fails: every exchange has its own JSON, and this is no trading system. */
@@ -12,33 +13,26 @@ final class TickReader {
 
     private static final int RAW_LIMIT = 120;
 
-    private final ObjectMapper json;
-
-    TickReader(ObjectMapper json) {
-        this.json = json;
-    }
+    private final JsonParser json = JsonParserFactory.getJsonParser();
 
     Tick read(String answer) {
-        JsonNode node = parse(answer);
-        String price = node == null ? null : text(node, "price");
+        Map<String, Object> fields = parse(answer);
+        String price = text(fields, "price");
         return new Tick(
-                node == null ? null : text(node, "symbol"),
-                price,
-                node == null ? null : text(node, "seenFrom"),
-                price == null ? shorten(answer) : null);
+                text(fields, "symbol"), price, text(fields, "seenFrom"), price == null ? shorten(answer) : null);
     }
 
-    private @Nullable JsonNode parse(String answer) {
+    private Map<String, Object> parse(String answer) {
         try {
-            return json.readTree(answer);
-        } catch (JsonProcessingException notJson) {
-            return null;
+            return json.parseMap(answer);
+        } catch (JsonParseException noObject) {
+            return Map.of();
         }
     }
 
-    private static @Nullable String text(JsonNode node, String field) {
-        JsonNode value = node.path(field);
-        return value.isValueNode() && !value.isNull() ? value.asText() : null;
+    private static @Nullable String text(Map<String, Object> fields, String name) {
+        Object value = fields.get(name);
+        return value instanceof String || value instanceof Number ? value.toString() : null;
     }
 
     private static String shorten(String answer) {

@@ -1,8 +1,7 @@
 package io.egressproxy.sample.proxyservice;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import io.egressproxy.sample.proxyservice.LocalProxyServiceProperties.Offer;
 import io.netty.channel.group.ChannelGroup;
 import io.netty.channel.group.DefaultChannelGroup;
@@ -14,8 +13,10 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
@@ -27,6 +28,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.beans.factory.DisposableBean;
 import org.springframework.beans.factory.InitializingBean;
+import org.springframework.boot.json.JsonParser;
+import org.springframework.boot.json.JsonParserFactory;
+import org.springframework.boot.json.JsonWriter;
 import org.springframework.context.annotation.Profile;
 import org.springframework.stereotype.Component;
 import reactor.core.publisher.Mono;
@@ -46,12 +50,13 @@ final class LocalProxyService implements InitializingBean, DisposableBean {
 
     private static final Logger log = LoggerFactory.getLogger(LocalProxyService.class);
 
+    private static final JsonWriter<Map<String, ?>> JSON = JsonWriter.standard();
     private static final int LARGEST_BODY = 1024 * 1024;
 
     // Its own thread: a service that somebody else runs has nothing to do with the application's event loops.
     private final LoopResources loops = LoopResources.create("local-proxy-service", 1, true);
     private final LocalProxyServiceProperties properties;
-    private final ObjectMapper json;
+    private final JsonParser json = JsonParserFactory.getJsonParser();
     private final LongAdder requests = new LongAdder();
     private final Map<String, LongAdder> given = new ConcurrentHashMap<>();
     private final Map<String, LongAdder> reports = new ConcurrentHashMap<>();
@@ -60,9 +65,8 @@ final class LocalProxyService implements InitializingBean, DisposableBean {
     private @Nullable DisposableServer server;
     private @Nullable ChannelGroup connections;
 
-    LocalProxyService(LocalProxyServiceProperties properties, ObjectMapper json) {
+    LocalProxyService(LocalProxyServiceProperties properties) {
         this.properties = properties;
-        this.json = json;
         this.port = properties.port();
     }
 
@@ -152,7 +156,7 @@ final class LocalProxyService implements InitializingBean, DisposableBean {
         if (path.equals("/health")) {
             return response.send();
         }
-        UnaryOperator<JsonNode> operation =
+        UnaryOperator<Map<String, Object>> operation =
                 switch (path) {
                     case "/api/v1/proxy/request" -> this::give;
                     case "/api/v1/proxy/feedback" -> this::note;
@@ -176,78 +180,82 @@ final class LocalProxyService implements InitializingBean, DisposableBean {
                         byte[] read = body.readNBytes(LARGEST_BODY + 1);
                         return read.length > LARGEST_BODY
                                 ? problem(response, HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "at most 1 MiB")
-                                : send(response, operation.apply(json.readTree(read)));
+                                : send(response, operation.apply(json.parseMap(new String(read, UTF_8))));
                     } catch (IOException | IllegalArgumentException wrong) {
                         return problem(response, HttpResponseStatus.BAD_REQUEST, "this is not what the contract says");
                     }
                 });
     }
 
-    private JsonNode give(JsonNode request) {
+    private Map<String, Object> give(Map<String, Object> request) {
         requests.increment();
         String exchange = text(request, "exchange_id");
         text(request, "connection_type");
         text(request, "client_id");
-        List<String> excluded = request.path("metadata")
-                .path("exclude")
-                .valueStream()
-                .map(JsonNode::asText)
-                .toList();
-        ObjectNode answer = json.createObjectNode();
-        answer.put("strategy", "first")
-                .put("ttl_seconds", properties.timeToLive().toSeconds())
-                .put("fallback_policy", "embedded_fallback");
+        List<?> excluded = request.get("metadata") instanceof Map<?, ?> metadata
+                        && metadata.get("exclude") instanceof List<?> proxies
+                ? proxies
+                : List.of();
+        Map<String, Object> answer = new LinkedHashMap<>();
+        answer.put("strategy", "first");
+        answer.put("ttl_seconds", properties.timeToLive().toSeconds());
+        answer.put("fallback_policy", "embedded_fallback");
         Offer offer = properties.proxies().getOrDefault(exchange, List.of()).stream()
                 .filter(proxy -> !excluded.contains(proxy.id()))
                 .findFirst()
                 .orElse(null);
-        if (offer == null) {
-            count(given, "none");
-            return answer.putNull("proxy_url");
+        count(given, offer == null ? "none" : offer.id());
+        answer.put("proxy_url", offer == null ? null : offer.url());
+        if (offer != null) {
+            answer.put("metadata", Map.of("proxy_id", offer.id()));
         }
-        count(given, offer.id());
-        answer.put("proxy_url", offer.url()).putObject("metadata").put("proxy_id", offer.id());
         return answer;
     }
 
-    private JsonNode note(JsonNode report) {
+    private Map<String, Object> note(Map<?, ?> report) {
         text(report, "exchange_id");
-        String proxy = report.path("proxy_id").asText("a proxy");
-        String event = report.path("event").asText("");
+        Object proxy = Objects.requireNonNullElse(report.get("proxy_id"), "a proxy");
+        Object event = report.get("event");
         count(
                 reports,
-                proxy + " " + (!event.isEmpty() ? event : report.path("success").asBoolean() ? "succeeded" : "failed"));
-        return json.createObjectNode();
+                proxy + " "
+                        + (event != null
+                                ? event
+                                : Boolean.TRUE.equals(report.get("success")) ? "succeeded" : "failed"));
+        return Map.of();
     }
 
-    private JsonNode noteAll(JsonNode batch) {
+    private Map<String, Object> noteAll(Map<String, Object> batch) {
         text(batch, "batch_id");
-        batch.path("reports").forEach(this::note);
-        return json.createObjectNode();
+        if (batch.get("reports") instanceof List<?> all) {
+            all.forEach(report -> {
+                if (report instanceof Map<?, ?> one) {
+                    note(one);
+                }
+            });
+        }
+        return Map.of();
     }
 
     private static void count(Map<String, LongAdder> counts, String name) {
         counts.computeIfAbsent(name, ignored -> new LongAdder()).increment();
     }
 
-    private static String text(JsonNode node, String field) {
-        String text = node.path(field).asText("");
-        if (text.isEmpty()) {
-            throw new IllegalArgumentException(field);
+    private static String text(Map<?, ?> fields, String name) {
+        if (fields.get(name) instanceof String text && !text.isEmpty()) {
+            return text;
         }
-        return text;
+        throw new IllegalArgumentException(name);
     }
 
-    private static Mono<Void> send(HttpServerResponse response, JsonNode body) {
+    private static Mono<Void> send(HttpServerResponse response, Map<String, ?> body) {
         return response.header(HttpHeaderNames.CONTENT_TYPE, "application/json")
-                .sendString(Mono.just(body.toString()))
+                .sendString(Mono.just(JSON.writeToString(body)))
                 .then();
     }
 
-    private Mono<Void> problem(HttpServerResponse response, HttpResponseStatus status, String detail) {
-        return send(
-                response.status(status),
-                json.createObjectNode().put("title", status.reasonPhrase()).put("detail", detail));
+    private static Mono<Void> problem(HttpServerResponse response, HttpResponseStatus status, String detail) {
+        return send(response.status(status), Map.of("title", status.reasonPhrase(), "detail", detail));
     }
 
     @Override

@@ -2,7 +2,6 @@ package io.egressproxy.sample.exchange;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.egressproxy.sample.localproxy.OutgoingPorts;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import java.time.Duration;
@@ -18,10 +17,8 @@ import reactor.netty.http.client.HttpClient;
 class LocalExchangeTests {
 
     private static final Duration LIMIT = Duration.ofSeconds(10);
-    private static final LocalExchange exchange = new LocalExchange(
-            new LocalExchangeProperties(0),
-            new OutgoingPorts(),
-            JsonMapper.builder().findAndAddModules().build());
+    private static final LocalExchange exchange =
+            new LocalExchange(new LocalExchangeProperties(0), new OutgoingPorts());
 
     @BeforeAll
     static void start() {

@@ -2,12 +2,11 @@ package io.egressproxy.sample.feed;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import org.junit.jupiter.api.Test;
 
 class TickReaderTests {
 
-    private final TickReader reader = new TickReader(new ObjectMapper());
+    private final TickReader reader = new TickReader();
 
     @Test
     void readsTheLocalExchange() {

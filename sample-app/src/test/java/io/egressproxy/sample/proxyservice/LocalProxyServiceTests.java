@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.entry;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.egressproxy.sample.proxyservice.LocalProxyServiceProperties.Offer;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import java.time.Duration;
@@ -24,13 +23,11 @@ class LocalProxyServiceTests {
     private static final Duration LIMIT = Duration.ofSeconds(10);
     private static final String REQUEST = "/api/v1/proxy/request";
 
-    private final LocalProxyService service = new LocalProxyService(
-            new LocalProxyServiceProperties(
-                    0,
-                    "token",
-                    Duration.ofSeconds(5),
-                    Map.of("kraken", List.of(new Offer("first", "http://a:1"), new Offer("second", "http://b:2")))),
-            JsonMapper.builder().build());
+    private final LocalProxyService service = new LocalProxyService(new LocalProxyServiceProperties(
+            0,
+            "token",
+            Duration.ofSeconds(5),
+            Map.of("kraken", List.of(new Offer("first", "http://a:1"), new Offer("second", "http://b:2")))));
 
     @BeforeEach
     void start() {

@@ -1,5 +1,6 @@
-package io.egressproxy.autoconfigure.boot3;
+package io.egressproxy.autoconfigure;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.TreeSet;
@@ -9,9 +10,9 @@ import org.springframework.beans.factory.SmartInitializingSingleton;
 import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.boot.http.client.ClientHttpRequestFactoryBuilder;
 import org.springframework.boot.http.client.reactive.ClientHttpConnectorBuilder;
-import org.springframework.boot.web.client.RestTemplateBuilder;
 import org.springframework.http.client.ClientHttpRequestFactory;
 import org.springframework.http.client.reactive.ClientHttpConnector;
+import org.springframework.util.ClassUtils;
 import org.springframework.web.client.RestClient;
 import org.springframework.web.reactive.function.client.WebClient;
 
@@ -19,7 +20,7 @@ import org.springframework.web.reactive.function.client.WebClient;
  * Says at start which beans of the application's own make connections past the routes. Spring Boot steps back for them, so
  * that no customizer sees them, and whether they were routed by hand nobody can tell.
  */
-final class UserMadeClients implements SmartInitializingSingleton {
+public final class UserMadeClients implements SmartInitializingSingleton {
     private static final Logger log = LoggerFactory.getLogger(UserMadeClients.class);
     private static final List<Class<?>> KINDS = List.of(
             ClientHttpConnector.class,
@@ -27,19 +28,30 @@ final class UserMadeClients implements SmartInitializingSingleton {
             ClientHttpRequestFactory.class,
             ClientHttpRequestFactoryBuilder.class,
             WebClient.Builder.class,
-            RestClient.Builder.class,
-            RestTemplateBuilder.class);
+            RestClient.Builder.class);
 
     private final ConfigurableListableBeanFactory beans;
+    private final List<Class<?>> kinds;
 
-    UserMadeClients(ConfigurableListableBeanFactory beans) {
+    /**
+     * Looks for them.
+     *
+     * @param beans those of the application
+     * @param alsoLookedFor a kind of client that has another name in each generation of Spring Boot, and may not be there
+     */
+    public UserMadeClients(ConfigurableListableBeanFactory beans, String alsoLookedFor) {
         this.beans = beans;
+        this.kinds = new ArrayList<>(KINDS);
+        ClassLoader loader = beans.getBeanClassLoader();
+        if (ClassUtils.isPresent(alsoLookedFor, loader)) {
+            kinds.add(ClassUtils.resolveClassName(alsoLookedFor, loader));
+        }
     }
 
     @Override
     public void afterSingletonsInstantiated() {
         TreeSet<String> names = new TreeSet<>();
-        for (Class<?> kind : KINDS) {
+        for (Class<?> kind : kinds) {
             Arrays.stream(beans.getBeanNamesForType(kind, true, false))
                     .filter(name -> !isSpringBoots(name))
                     .forEach(names::add);
@@ -57,6 +69,7 @@ final class UserMadeClients implements SmartInitializingSingleton {
             return false;
         }
         String factory = beans.getBeanDefinition(name).getFactoryBeanName();
-        return factory != null && factory.startsWith("org.springframework.boot.");
+        return factory != null
+                && (factory.startsWith("org.springframework.boot.") || factory.startsWith("io.egressproxy."));
     }
 }
