@@ -27,7 +27,6 @@ import org.springframework.context.annotation.Configuration;
 /** What a user sees on the console when his settings are wrong. */
 @ExtendWith(OutputCaptureExtension.class)
 @Tag("FR-4")
-@Tag("smoke")
 class StartupFailureTests {
     private static final String CANARY = "C4NARY-startup";
 

@@ -31,7 +31,6 @@ import reactor.netty.http.HttpResources;
 @ExtendWith(ProxyLab.Extension.class)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Tag("TR-3")
-@Tag("smoke")
 class NettyHealthChecksTests {
     private static final Duration TIMEOUT = Duration.ofSeconds(3);
 
