@@ -703,11 +703,13 @@ class ProxyAnswersTests {
                     Objects.requireNonNull(delegation.answers().ask(target(id)).block(PATIENCE)));
         }
         given.forEach(answer -> delegation.answers().failed(BINANCE, answer));
-        service.endpoint().resetRequests();
-        delegation.answers().ask(BINANCE).materialize().block(PATIENCE);
-        await().atMost(PATIENCE).untilAsserted(() -> assertThat(requests(service.endpoint()))
-                .anySatisfy(
-                        request -> assertThat(request.getBodyAsString()).contains("\"exclude\":[\"c\",\"b\",\"a\"]")));
+        await().atMost(PATIENCE).untilAsserted(() -> {
+            // the first failure has asked by itself, perhaps before the others; what came of that is not to be kept
+            delegation.answers().evict(BINANCE.exchange(), BINANCE.type());
+            delegation.answers().ask(BINANCE).materialize().block(PATIENCE);
+            assertThat(requests(service.endpoint())).anySatisfy(request -> assertThat(request.getBodyAsString())
+                    .contains("\"exclude\":[\"c\",\"b\",\"a\"]"));
+        });
     }
 
     @Test
