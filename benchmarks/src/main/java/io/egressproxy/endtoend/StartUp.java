@@ -24,7 +24,7 @@ final class StartUp {
     private static final int TIMES_PER_ROUND = 3; // of those that are to differ by little
     // all of it there from the start, as in benchmarks/run: memory that is touched for the first time costs time, and
     // not always the same
-    private static final List<String> HEAP = List.of("-Xms256m", "-Xmx256m", "-XX:+AlwaysPreTouch");
+    private static final List<String> HEAP = List.of("-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch");
 
     private StartUp() {}
 
