@@ -279,6 +279,9 @@ public final class ProxyUrl {
         }
 
         private String name(String written) {
+            if (NetUtil.isValidIpV4Address(written)) { // as most are; of those there may be ten thousand
+                return written;
+            }
             String host;
             try {
                 host = IDN.toASCII(written, IDN.ALLOW_UNASSIGNED).toLowerCase(Locale.ROOT);

@@ -34,27 +34,22 @@ record BuilderTransport(boolean visible, @Nullable Object value) {
         }
     }
 
-    /** Whether the builder was given none, and would take one of Spring's own choice. */
-    boolean isUnset() {
-        return visible && value == null;
-    }
-
     /** So that native images find the fields. */
     static final class Hints implements RuntimeHintsRegistrar {
         @Override
         public void registerHints(RuntimeHints hints, @Nullable ClassLoader classLoader) {
-            field(
-                    hints,
-                    classLoader,
-                    "org.springframework.web.reactive.function.client.DefaultWebClientBuilder",
-                    "connector");
+            String webClient = "org.springframework.web.reactive.function.client.DefaultWebClientBuilder";
+            field(hints, classLoader, webClient, "connector");
+            field(hints, classLoader, webClient, "exchangeFunction");
             field(hints, classLoader, "org.springframework.web.client.DefaultRestClientBuilder", "requestFactory");
-            field(
-                    hints,
-                    classLoader,
-                    "org.springframework.http.client.reactive.ReactorClientHttpConnector",
-                    "httpClient");
-            field(hints, classLoader, "org.springframework.http.client.ReactorClientHttpRequestFactory", "httpClient");
+            for (String transport : new String[] {
+                "reactive.ReactorClientHttpConnector",
+                "reactive.JdkClientHttpConnector",
+                "ReactorClientHttpRequestFactory",
+                "JdkClientHttpRequestFactory"
+            }) {
+                field(hints, classLoader, "org.springframework.http.client." + transport, "httpClient");
+            }
         }
 
         private static void field(RuntimeHints hints, @Nullable ClassLoader classLoader, String type, String field) {

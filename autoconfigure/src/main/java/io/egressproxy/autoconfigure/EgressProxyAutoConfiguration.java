@@ -21,6 +21,7 @@ import io.egressproxy.service.ServiceBreaker;
 import io.egressproxy.service.ServiceDelegations;
 import io.egressproxy.settings.InvalidProxySettingsException;
 import io.egressproxy.settings.ProxySettings;
+import io.egressproxy.settings.ProxySettingsBinder;
 import io.egressproxy.settings.ProxySettingsCustomizer;
 import io.egressproxy.settings.SettingsProblem;
 import io.micrometer.observation.ObservationRegistry;
@@ -41,6 +42,7 @@ import org.springframework.context.annotation.ImportRuntimeHints;
 import org.springframework.context.annotation.Lazy;
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.http.client.ReactorResourceFactory;
+import org.springframework.util.ClassUtils;
 import org.springframework.web.reactive.function.client.WebClient;
 import org.springframework.web.reactive.socket.client.ReactorNettyWebSocketClient;
 import org.springframework.web.reactive.socket.client.WebSocketClient;
@@ -61,7 +63,7 @@ import reactor.netty.resources.LoopResources;
             "org.springframework.boot.reactor.netty.autoconfigure.ReactorNettyConfigurations"
         })
 @ConditionalOnClass({HttpClient.class, WebClient.class})
-@ImportRuntimeHints({ProxySettingsSource.Hints.class, BuilderTransport.Hints.class})
+@ImportRuntimeHints({ProxySettingsBinder.Hints.class, ProxySettingsSource.Hints.class, BuilderTransport.Hints.class})
 @Lazy
 public final class EgressProxyAutoConfiguration {
 
@@ -100,12 +102,45 @@ public final class EgressProxyAutoConfiguration {
             ObjectProvider<ProxyRouter> router,
             ObjectProvider<ProxyDelegation> delegation,
             ObjectProvider<ProxyHealthMonitoring> monitoring,
-            ObjectProvider<ProxySettingsWatching> watching) {
+            ObjectProvider<ProxySettingsWatching> watching,
+            ListableBeanFactory beans) {
         return () -> {
             if (settings.enabled()) {
                 Stream.of(router, delegation, monitoring, watching).forEach(ObjectProvider::getIfAvailable);
             }
+            if (settings.enabled() && settings.transparent()) {
+                refuseClientsThatNobodyRoutes(beans);
+            }
         };
+    }
+
+    /** Otherwise they would connect directly without a word. */
+    private static void refuseClientsThatNobodyRoutes(ListableBeanFactory beans) {
+        boolean configured = beans.getBeanNamesForType(ConfiguredClients.class, true, false).length > 0;
+        // by its name: not every application has all the types that its class knows
+        if (configured && !beans.containsBeanDefinition("transparentClients")) {
+            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
+                    "proxy.enabled",
+                    "is true by code that says so after the clients have been configured, which would not be routed;"
+                            + " set it in the application's properties, or declare that code with"
+                            + " @AutoConfiguration(before = EgressProxyAutoConfiguration.class)",
+                    null)));
+        }
+        if (!configured && hasGroupsOfHttpInterfaces(beans)) {
+            throw new InvalidProxySettingsException(List.of(new SettingsProblem(
+                    "proxy.transparent",
+                    "is true, but the clients of groups of HTTP interfaces (@ImportHttpServices) cannot be routed without"
+                            + " Spring Boot's module for clients; add org.springframework.boot:spring-boot-http-client",
+                    null)));
+        }
+    }
+
+    /** By name, since Spring Framework 6 has none. */
+    private static boolean hasGroupsOfHttpInterfaces(ListableBeanFactory beans) {
+        String registry = "org.springframework.web.service.registry.HttpServiceProxyRegistry";
+        ClassLoader loader = EgressProxyAutoConfiguration.class.getClassLoader();
+        return ClassUtils.isPresent(registry, loader)
+                && beans.getBeanNamesForType(ClassUtils.resolveClassName(registry, loader), true, false).length > 0;
     }
 
     @Bean

@@ -16,10 +16,14 @@ import org.springframework.boot.http.client.ReactorClientHttpRequestFactoryBuild
 import org.springframework.boot.http.client.reactive.ReactorClientHttpConnectorBuilder;
 import org.springframework.boot.util.LambdaSafe;
 import org.springframework.http.client.AbstractClientHttpRequestFactoryWrapper;
+import org.springframework.http.client.ClientHttpRequestFactory;
+import org.springframework.http.client.InterceptingClientHttpRequestFactory;
 import org.springframework.http.client.ReactorClientHttpRequestFactory;
+import org.springframework.http.client.reactive.ClientHttpConnector;
 import org.springframework.http.client.reactive.ReactorClientHttpConnector;
 import org.springframework.web.client.RestClient;
 import org.springframework.web.client.RestTemplate;
+import org.springframework.web.reactive.function.client.ExchangeFunction;
 import org.springframework.web.reactive.function.client.WebClient;
 import reactor.netty.http.client.HttpClient;
 
@@ -76,29 +80,39 @@ public final class TransparentClients {
     /**
      * Guards clients of one kind.
      *
-     * @param followsRedirects whether they follow redirects by themselves
+     * @param followsRedirects whether those that do not show it follow redirects by themselves
      * @param transport the property that chooses what they are built on
      * @param redirects the property that says whether they follow redirects
      * @return what each of them has to be shown to
      */
     public Guard guard(boolean followsRedirects, String transport, String redirects) {
         return new Guard(
-                UnroutedClientGuard.ofOtherTransports(router, followsRedirects, transport, redirects),
-                UnroutedClientGuard.ofOwnClients(router, followsRedirects, redirects));
+                followsRedirects,
+                UnroutedClientGuard.ofOtherTransports(router, transport, redirects),
+                UnroutedClientGuard.ofOwnClients(router),
+                UnroutedClientGuard.ofExchangeFunctions(router, redirects));
     }
 
     /** Keeps clients that are not routed from connecting where a proxy is needed. */
     public final class Guard {
+        private final boolean followsRedirects;
         private final UnroutedClientGuard ofOtherTransports;
         private final UnroutedClientGuard ofOwnClients;
+        private final UnroutedClientGuard ofExchangeFunctions;
 
-        private Guard(UnroutedClientGuard ofOtherTransports, UnroutedClientGuard ofOwnClients) {
+        private Guard(
+                boolean followsRedirects,
+                UnroutedClientGuard ofOtherTransports,
+                UnroutedClientGuard ofOwnClients,
+                UnroutedClientGuard ofExchangeFunctions) {
+            this.followsRedirects = followsRedirects;
             this.ofOtherTransports = ofOtherTransports;
             this.ofOwnClients = ofOwnClients;
+            this.ofExchangeFunctions = ofExchangeFunctions;
         }
 
         /**
-         * Looks at a client that is being built, and routes it if it has no transport yet.
+         * Looks at a client that is being built, and routes it if it has no transport yet, or none that can be seen.
          *
          * @param builder the client's
          * @param usual what it connects with unless it was told otherwise, in case the builder does not show that
@@ -107,22 +121,24 @@ public final class TransparentClients {
             if (!active()) {
                 return;
             }
-            BuilderTransport transport = BuilderTransport.of(builder, "connector");
-            if (transport.isUnset()) { // and would get one that nobody has routed
-                builder.clientConnector(new ReactorClientHttpConnector(routed(HttpClient.create())));
-                return;
+            if (exchangeFunction(builder) instanceof ExchangeFunction exchange
+                    && !UnroutedClientGuard.isBefore(exchange)) {
+                ofExchangeFunctions.announce("WebClient", exchange.getClass());
+                builder.exchangeFunction(ofExchangeFunctions.before(exchange, followsRedirects));
             }
-            UnroutedClientGuard guard = guard("WebClient", transport.visible() ? transport.value() : usual.get());
-            builder.filters(filters -> {
-                filters.removeIf(UnroutedClientGuard.class::isInstance); // of an earlier look, at another transport
+            BuilderTransport found = BuilderTransport.of(builder, "connector");
+            if (found.value() instanceof ClientHttpConnector transport) {
+                UnroutedClientGuard guard = guard("WebClient", transport);
                 if (guard != null) {
-                    filters.add(guard);
+                    builder.clientConnector(guard.before(transport, followsRedirects(transport)));
                 }
-            });
+            } else if (found.visible() || !isRouted(usual.get())) {
+                builder.clientConnector(new ReactorClientHttpConnector(routed(HttpClient.create())));
+            }
         }
 
         /**
-         * Looks at a client that is being built, and routes it if it has no transport yet.
+         * Looks at a client that is being built, and routes it if it has no transport yet, or none that can be seen.
          *
          * @param builder the client's
          * @param usual what it connects with unless it was told otherwise, in case the builder does not show that
@@ -131,18 +147,15 @@ public final class TransparentClients {
             if (!active()) {
                 return;
             }
-            BuilderTransport transport = BuilderTransport.of(builder, "requestFactory");
-            if (transport.isUnset()) {
-                builder.requestFactory(new ReactorClientHttpRequestFactory(routed(HttpClient.create())));
-                return;
-            }
-            UnroutedClientGuard guard = guard("RestClient", transport.visible() ? transport.value() : usual.get());
-            builder.requestInterceptors(interceptors -> {
-                interceptors.removeIf(UnroutedClientGuard.class::isInstance);
+            BuilderTransport found = BuilderTransport.of(builder, "requestFactory");
+            if (found.value() instanceof ClientHttpRequestFactory transport) {
+                UnroutedClientGuard guard = guard("RestClient", transport);
                 if (guard != null) {
-                    interceptors.add(guard);
+                    builder.requestFactory(guard.before(transport, followsRedirects(transport)));
                 }
-            });
+            } else if (found.visible() || !isRouted(usual.get())) {
+                builder.requestFactory(new ReactorClientHttpRequestFactory(routed(HttpClient.create())));
+            }
         }
 
         /**
@@ -151,33 +164,65 @@ public final class TransparentClients {
          * @param template the client
          */
         public void look(RestTemplate template) {
-            UnroutedClientGuard guard = active() ? guard("RestTemplate", template.getRequestFactory()) : null;
+            ClientHttpRequestFactory transport = template.getRequestFactory();
+            if (!template.getInterceptors().isEmpty()
+                    && transport instanceof InterceptingClientHttpRequestFactory interceptors) {
+                transport = interceptors.getDelegate(); // it adds its interceptors by itself, and would once more
+            }
+            UnroutedClientGuard guard = active() ? guard("RestTemplate", transport) : null;
             if (guard != null) {
-                template.getInterceptors().add(guard);
+                template.setRequestFactory(guard.before(transport, followsRedirects(transport)));
             }
         }
 
-        private @Nullable UnroutedClientGuard guard(String client, @Nullable Object transport) {
-            Object used = transport;
-            while (used instanceof AbstractClientHttpRequestFactoryWrapper wrapper) {
-                used = wrapper.getDelegate();
-            }
-            boolean madeByABuilder = used instanceof ReactorClientHttpConnectorBuilder
-                    || used instanceof ReactorClientHttpRequestFactoryBuilder; // which we have customized
-            if (used == null || madeByABuilder) {
+        private @Nullable UnroutedClientGuard guard(String client, Object transport) {
+            Object used = unwrapped(transport);
+            if (UnroutedClientGuard.isBefore(transport) || isRouted(used)) {
                 return null;
             }
-            boolean onReactor =
-                    used instanceof ReactorClientHttpConnector || used instanceof ReactorClientHttpRequestFactory;
-            if (onReactor
-                    && BuilderTransport.of(used, "httpClient").value() instanceof HttpClient httpClient
-                    && ClientRoutes.areIn(httpClient)) {
-                return null;
-            }
-            UnroutedClientGuard guard = onReactor ? ofOwnClients : ofOtherTransports;
+            UnroutedClientGuard guard = isOnReactor(used) ? ofOwnClients : ofOtherTransports;
             guard.announce(client, used.getClass());
             return guard;
         }
+
+        /** What is built on the clients of Reactor Netty or of the JDK shows it; anything else is as it was configured. */
+        private boolean followsRedirects(Object transport) {
+            Object used = unwrapped(transport);
+            Object client = BuilderTransport.of(used, "httpClient").value();
+            if (client instanceof HttpClient reactor) {
+                return reactor.configuration().followRedirectPredicate() != null;
+            }
+            if (client instanceof java.net.http.HttpClient jdk) {
+                return jdk.followRedirects() != java.net.http.HttpClient.Redirect.NEVER;
+            }
+            return followsRedirects || isOnReactor(used);
+        }
+    }
+
+    private static Object unwrapped(Object transport) {
+        Object used = transport;
+        while (used instanceof AbstractClientHttpRequestFactoryWrapper wrapper) {
+            used = wrapper.getDelegate();
+        }
+        return used;
+    }
+
+    private static boolean isOnReactor(Object transport) {
+        return transport instanceof ReactorClientHttpConnector || transport instanceof ReactorClientHttpRequestFactory;
+    }
+
+    private static boolean isRouted(@Nullable Object transport) {
+        boolean madeByABuilder = transport instanceof ReactorClientHttpConnectorBuilder
+                || transport instanceof ReactorClientHttpRequestFactoryBuilder; // which we have customized
+        return madeByABuilder
+                || (transport != null
+                        && isOnReactor(transport)
+                        && BuilderTransport.of(transport, "httpClient").value() instanceof HttpClient client
+                        && ClientRoutes.areIn(client));
+    }
+
+    private static @Nullable Object exchangeFunction(WebClient.Builder builder) {
+        return BuilderTransport.of(builder, "exchangeFunction").value();
     }
 
     /**
@@ -229,10 +274,15 @@ public final class TransparentClients {
      *
      * @param builder as Spring Boot has it
      * @param client the client
-     * @return the builder, without the guard against the transport that it had
+     * @return the builder, without the transport that it had
+     * @throws IllegalStateException if it has a function that is used in place of any transport
      */
     public static WebClient.Builder on(WebClient.Builder builder, HttpClient client) {
-        return builder.filters(filters -> filters.removeIf(UnroutedClientGuard.class::isInstance))
-                .clientConnector(new ReactorClientHttpConnector(client));
+        if (exchangeFunction(builder) != null) {
+            throw new IllegalStateException(
+                    "A WebClientCustomizer gives clients an exchangeFunction, which is used in place"
+                            + " of the routes; give them a clientConnector instead, or nothing");
+        }
+        return builder.clientConnector(new ReactorClientHttpConnector(client));
     }
 }

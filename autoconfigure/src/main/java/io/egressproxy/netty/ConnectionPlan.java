@@ -1,7 +1,10 @@
 package io.egressproxy.netty;
 
+import io.egressproxy.Blame;
 import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyUrl;
+import java.net.IDN;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.UnknownHostException;
@@ -12,6 +15,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,6 +31,9 @@ import org.jspecify.annotations.Nullable;
 final class ConnectionPlan extends AbstractList<SocketAddress> {
     /** More attempts than {@code max-attempts} may ask for, with room for the addresses of a direct target. */
     private static final int MAX_ATTEMPTS = 20;
+
+    /** No name has it, but many resolvers take it for an IPv4 address: {@code 2852039166}, {@code 0xa9.254.43518}, {@code 169.254.169.254.} */
+    private static final Pattern NUMBER_AT_THE_END = Pattern.compile("(?:.*\\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\\.?");
 
     /** One attempt. An address that no transport understands, so that only our handler can connect to it. */
     static final class Hop extends SocketAddress {
@@ -71,7 +78,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
     private List<ProxyConnectionException.Attempt> failures = List.of();
     private Map<ProxyUrl, PartlyTried> partlyTried = Map.of();
     private List<InetSocketAddress> directAddresses = List.of();
-    private UnaryOperator<@Nullable List<? extends SocketAddress>> selection = UnaryOperator.identity();
+    private @Nullable UnaryOperator<@Nullable List<? extends SocketAddress>> selection;
     private int started;
     private @Nullable Throwable lastCause;
     private @Nullable Throwable end;
@@ -151,6 +158,16 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
         partlyTried.put(proxy.proxy(), proxy);
     }
 
+    /** Whether a proxy was left out since the target's name does not resolve here. */
+    boolean isTargetUnknown() {
+        for (ProxyConnectionException.Attempt attempt : failures) {
+            if (attempt.blame() == Blame.TARGET) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** No further attempt makes sense, for this reason. */
     void end(Throwable reason) {
         if (end == null) {
@@ -164,7 +181,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
         return end;
     }
 
-    /** The client has a say about the target's addresses, where they are connected to. */
+    /** The client has a say about the target's addresses, where they are known here. */
     void selectBy(UnaryOperator<@Nullable List<? extends SocketAddress>> selection) {
         this.selection = selection;
     }
@@ -176,11 +193,43 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
      * @throws UnknownHostException if it may connect to none
      */
     List<InetSocketAddress> selected(List<InetSocketAddress> addresses) throws UnknownHostException {
+        if (selection == null) {
+            return addresses;
+        }
         List<? extends SocketAddress> selected = selection.apply(addresses);
         if (selected == null || selected.isEmpty()) {
             throw new UnknownHostException("the client selects none of the addresses of " + target.getHostString());
         }
         return selected.stream().map(InetSocketAddress.class::cast).toList();
+    }
+
+    /**
+     * Asks the client about a target that is written as an address, before anything is decided: a proxy would take it as it stands. A name is
+     * left alone: nobody here may look it up.
+     *
+     * @throws UnknownHostException if the client may not connect to it
+     */
+    void selectLiteral() throws UnknownHostException {
+        if (selection == null) {
+            return;
+        }
+        String host = asAProxyReadsIt(target.getHostString());
+        InetAddress literal = NameResolution.literal(host);
+        if (literal != null) {
+            selected(List.of(new InetSocketAddress(literal, target.getPort())));
+        } else if (NUMBER_AT_THE_END.matcher(host).matches()) {
+            throw new UnknownHostException(target.getHostString()
+                    + " is no name, and no address in a spelling that the client can be asked about");
+        }
+    }
+
+    /** Digits and dots of other scripts turn into ours on the way through {@code socks5}. */
+    private static String asAProxyReadsIt(String host) {
+        try {
+            return IDN.toASCII(host, IDN.ALLOW_UNASSIGNED);
+        } catch (IllegalArgumentException noName) {
+            return host;
+        }
     }
 
     /** The addresses of a direct target that were not tried yet; empty if they are not known. */

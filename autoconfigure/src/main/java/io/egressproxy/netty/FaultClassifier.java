@@ -124,6 +124,16 @@ final class FaultClassifier {
                 "check what the proxy service answers");
     }
 
+    /** The target's name would have to be resolved here for this proxy, and is not known; to others it may be. */
+    static ProxyFault targetUnknown() {
+        return new ProxyFault(
+                ConnectionStage.SELECT,
+                Blame.TARGET,
+                "was not tried: the target's host name does not resolve to an IPv4 address here, and plain socks4 carries"
+                        + " no names",
+                "use socks4a or socks5");
+    }
+
     private static ProxyFault tls(String detail, String advice) {
         return proxy(ConnectionStage.TLS, detail, advice);
     }

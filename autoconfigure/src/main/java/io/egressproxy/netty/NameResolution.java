@@ -43,9 +43,9 @@ class NameResolution implements AutoCloseable {
      * @param callback gets at least one address, or none and the reason
      */
     void resolve(Channel channel, String host, int port, Callback callback) {
-        byte[] literal = NetUtil.createByteArrayFromIpAddressString(host);
+        InetAddress literal = literal(host);
         if (literal != null) {
-            callback.accept(List.of(new InetSocketAddress(address(host, literal), port)), null);
+            callback.accept(List.of(new InetSocketAddress(literal, port)), null);
             return;
         }
         resolvers
@@ -65,7 +65,12 @@ class NameResolution implements AutoCloseable {
         });
     }
 
-    private static InetAddress address(String host, byte[] literal) {
+    /** The address that a host is written as, or null if it is a name. Looks nothing up. */
+    static @Nullable InetAddress literal(String host) {
+        byte[] literal = NetUtil.createByteArrayFromIpAddressString(host);
+        if (literal == null) {
+            return null;
+        }
         try {
             return InetAddress.getByAddress(host, literal);
         } catch (UnknownHostException impossible) {

@@ -106,6 +106,12 @@ final class RoutingHandler extends ChannelDuplexHandler {
             refuse(ctx, connection, "its host is no valid name or address");
             return;
         }
+        try {
+            connection.selectLiteral();
+        } catch (UnknownHostException | RuntimeException forbidden) {
+            end(ctx, connection, forbidden);
+            return;
+        }
         changesBefore = route.channels().changes();
         ProxyTarget wanted = route.leases().target(address.getHostString(), address.getPort());
         target = wanted;
@@ -145,8 +151,12 @@ final class RoutingHandler extends ChannelDuplexHandler {
         InetSocketAddress address = connection.target();
         Throwable refusal = new ProxyConnectionException(
                 route.leases().target(address.getHostString(), address.getPort()), List.of(), reason, null);
-        connection.end(refusal);
-        fail(ctx, refusal);
+        end(ctx, connection, refusal);
+    }
+
+    private void end(ChannelHandlerContext ctx, ConnectionPlan connection, Throwable reason) {
+        connection.end(reason);
+        fail(ctx, reason);
     }
 
     /**
@@ -180,9 +190,17 @@ final class RoutingHandler extends ChannelDuplexHandler {
         }
         lease = granted;
         if (granted.decision() instanceof UseProxy use) {
-            throughProxy(ctx, local, connection, wanted, use);
+            throughProxy(ctx, local, connection, use);
         } else if (granted.decision() instanceof Direct) {
-            directly(ctx, local, connection);
+            if (connection.isTargetUnknown()) { // nothing is wrong with the proxy that was left out: no way round it
+                refused(
+                        ctx,
+                        connection,
+                        wanted,
+                        new UnknownHostException(connection.target().getHostString()));
+            } else {
+                directly(ctx, local, connection);
+            }
         } else {
             refused(ctx, connection, wanted, new IllegalStateException("a lease for " + granted.decision()));
         }
@@ -196,8 +214,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
         Throwable reason = connection.failures().isEmpty()
                 ? refusal
                 : new ProxyConnectionException(wanted, connection.failures(), reason(refusal), connection.lastCause());
-        connection.end(reason);
-        fail(ctx, reason);
+        end(ctx, connection, reason);
     }
 
     private static @Nullable String reason(Throwable refusal) {
@@ -205,11 +222,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
     }
 
     private void throughProxy(
-            ChannelHandlerContext ctx,
-            @Nullable SocketAddress local,
-            ConnectionPlan connection,
-            ProxyTarget wanted,
-            UseProxy use) {
+            ChannelHandlerContext ctx, @Nullable SocketAddress local, ConnectionPlan connection, UseProxy use) {
         stage = ConnectionStage.TCP;
         ConnectionPlan.PartlyTried begun = connection.takePartlyTried(use.proxy());
         long deadlineNanos = startNanos + (begun == null ? use.timeout().toNanos() : begun.leftNanos());
@@ -219,7 +232,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
                         deadlineNanos - System.nanoTime(),
                         TimeUnit.NANOSECONDS);
         if (begun != null) {
-            address(ctx, local, connection, wanted, use, begun);
+            address(ctx, local, connection, use, begun);
             return;
         }
         ProxyUrl proxy = use.proxy();
@@ -237,7 +250,6 @@ final class RoutingHandler extends ChannelDuplexHandler {
                         ctx,
                         local,
                         connection,
-                        wanted,
                         use,
                         new ConnectionPlan.PartlyTried(proxy, allowed, deadlineNanos - System.nanoTime()));
             }
@@ -260,7 +272,6 @@ final class RoutingHandler extends ChannelDuplexHandler {
             ChannelHandlerContext ctx,
             @Nullable SocketAddress local,
             ConnectionPlan connection,
-            ProxyTarget wanted,
             UseProxy use,
             ConnectionPlan.PartlyTried proxy) {
         String host = connection.target().getHostString();
@@ -269,13 +280,20 @@ final class RoutingHandler extends ChannelDuplexHandler {
             tunnel(ctx, local, connection, use, proxy, InetSocketAddress.createUnresolved(host, port));
             return;
         }
+        stage = ConnectionStage.SELECT; // what goes wrong now, or takes too long, has nothing to do with the proxy
+        if (connection.isTargetUnknown()) {
+            proxyFailed(ctx, use, new UnknownHostException(host));
+            return;
+        }
         route.names().resolveIpv4(ctx.channel(), host, port, (addresses, unknown) -> {
             if (state != State.CONNECTING) {
                 return;
             }
             if (unknown != null) {
-                targetUnknown(ctx, connection, wanted, unknown);
+                proxyFailed(ctx, use, unknown);
             } else {
+                stage = ConnectionStage.TCP;
+                // ends the plan if none is selected: a proxy that resolves the name itself would be a way round
                 selected(
                         ctx,
                         connection,
@@ -337,18 +355,6 @@ final class RoutingHandler extends ChannelDuplexHandler {
         ctx.connect(address, local, tcp); // Netty's proxy handler puts the proxy's address in its place
     }
 
-    private void targetUnknown(
-            ChannelHandlerContext ctx, ConnectionPlan connection, ProxyTarget wanted, Throwable unknown) {
-        Throwable reason = new ProxyConnectionException(
-                wanted,
-                connection.failures(),
-                "its host name does not resolve to an IPv4 address here, and plain socks4 carries no names; use socks4a"
-                        + " or socks5",
-                unknown);
-        connection.end(reason);
-        fail(ctx, reason);
-    }
-
     private void directly(ChannelHandlerContext ctx, @Nullable SocketAddress local, ConnectionPlan connection) {
         List<InetSocketAddress> left = connection.directAddresses();
         if (!left.isEmpty()) {
@@ -365,8 +371,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
                 return;
             }
             if (unknown != null) {
-                connection.end(unknown);
-                fail(ctx, unknown);
+                end(ctx, connection, unknown);
             } else {
                 selected(ctx, connection, addresses, allowed -> directly(ctx, local, connection, allowed));
             }
@@ -383,8 +388,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
         try {
             allowed = connection.selected(addresses);
         } catch (UnknownHostException | RuntimeException forbidden) {
-            connection.end(forbidden);
-            fail(ctx, forbidden);
+            end(ctx, connection, forbidden);
             return;
         }
         next.accept(allowed);
@@ -452,8 +456,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
         }
         Throwable failure =
                 new ProxyConnectionException(Objects.requireNonNull(target), connection.failures(), null, cause);
-        connection.end(failure);
-        fail(ctx, failure);
+        end(ctx, connection, failure);
     }
 
     private ProxyFault classify(UseProxy use, Throwable cause) {
@@ -467,7 +470,8 @@ final class RoutingHandler extends ChannelDuplexHandler {
                         probe != null && probe.answered(),
                         probe != null && probe.foreign());
             }
-            case SELECT, TCP -> FaultClassifier.tcp(cause);
+            case SELECT -> FaultClassifier.targetUnknown();
+            case TCP -> FaultClassifier.tcp(cause);
         };
     }
 

@@ -1105,12 +1105,17 @@ public final class ProxyPool {
     private void avoid(PooledProxy proxy, ProxyTarget target, Outcome.Failed failure, long now) {
         if (failure.retryAfter() != null) {
             avoided.pause(target, proxy.url(), failure.retryAfter(), now);
-        } else if (failure.blame() == Blame.POLICY || failure.blame() == Blame.AMBIGUOUS) {
+        } else if (failure.blame() == Blame.POLICY || failure.blame() == Blame.AMBIGUOUS || isNotForIt(failure)) {
             avoided.prefer(target, proxy.url(), now);
         } else {
             return;
         }
         log.debug("pool {}: {} {}, others are preferred for {}", name, proxy.url(), failure.detail(), target);
+    }
+
+    /** The target's name is not known here, where this kind of proxy needs it; the other kinds take it along. */
+    private static boolean isNotForIt(Outcome.Failed failure) {
+        return failure.blame() == Blame.TARGET && failure.stage() == ConnectionStage.SELECT;
     }
 
     /** A connection tried a proxy that was out, and failed for something that is not the proxy's own fault. */

@@ -25,7 +25,7 @@ public final class RoutingPart implements SettingsReload.Part {
         Runnable routes;
         try {
             routes = router.prepare(next, service.answers());
-        } catch (RuntimeException rejected) {
+        } catch (RuntimeException | LinkageError rejected) {
             service.discard();
             throw rejected;
         }

@@ -10,73 +10,85 @@ import java.net.URI;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.springframework.http.HttpRequest;
-import org.springframework.http.client.ClientHttpRequestExecution;
-import org.springframework.http.client.ClientHttpRequestInterceptor;
-import org.springframework.http.client.ClientHttpResponse;
+import org.springframework.http.HttpMethod;
+import org.springframework.http.client.AbstractClientHttpRequestFactoryWrapper;
+import org.springframework.http.client.ClientHttpRequest;
+import org.springframework.http.client.ClientHttpRequestFactory;
+import org.springframework.http.client.reactive.ClientHttpConnector;
+import org.springframework.http.client.reactive.ClientHttpResponse;
 import org.springframework.web.reactive.function.client.ClientRequest;
 import org.springframework.web.reactive.function.client.ClientResponse;
-import org.springframework.web.reactive.function.client.ExchangeFilterFunction;
 import org.springframework.web.reactive.function.client.ExchangeFunction;
 import reactor.core.publisher.Mono;
 
 /**
  * Keeps a client that is not routed from connecting where it would need a proxy. One that is not on Reactor Netty cannot be routed; the JDK's even
- * takes a SOCKS proxy for none and connects directly without a word.
+ * takes a SOCKS proxy for none and connects directly without a word. Stands before the transport, where the application's own interceptors and filters
+ * neither remove it nor come after it.
  */
-public final class UnroutedClientGuard implements ClientHttpRequestInterceptor, ExchangeFilterFunction {
+public final class UnroutedClientGuard {
     private static final Logger log = LoggerFactory.getLogger(UnroutedClientGuard.class);
 
     private final ProxyRouter router;
-    private final boolean followsRedirects;
     private final String problem;
     private final String remedy;
-    private final String redirects;
+    private final String noRedirects;
     private final Set<String> announced = ConcurrentHashMap.newKeySet();
 
-    private UnroutedClientGuard(
-            ProxyRouter router, boolean followsRedirects, String problem, String remedy, String redirects) {
+    private UnroutedClientGuard(ProxyRouter router, String problem, String remedy, String noRedirects) {
         this.router = router;
-        this.followsRedirects = followsRedirects;
         this.problem = problem;
         this.remedy = remedy;
-        this.redirects = redirects;
+        this.noRedirects = noRedirects;
     }
 
     /**
      * A guard for what is not built on Reactor Netty.
      *
      * @param router decides where a proxy is needed
-     * @param followsRedirects whether the client follows redirects by itself, which nobody can check: then it is refused every
-     *     request
      * @param transport the property that chooses what the client is built on
      * @param redirects the property that says whether it follows redirects
      * @return the guard
      */
-    public static UnroutedClientGuard ofOtherTransports(
-            ProxyRouter router, boolean followsRedirects, String transport, String redirects) {
+    public static UnroutedClientGuard ofOtherTransports(ProxyRouter router, String transport, String redirects) {
         return new UnroutedClientGuard(
-                router, followsRedirects, "not built on Reactor Netty", "set " + transport + "=reactor", redirects);
+                router,
+                "not built on Reactor Netty",
+                "set " + transport + "=reactor",
+                "set " + redirects + "=dont-follow (on a client that you build, have it follow none)");
     }
 
     /**
      * A guard for what is built on Reactor Netty, but on a client that has no routes.
      *
      * @param router decides where a proxy is needed
-     * @param followsRedirects as above
-     * @param redirects as above
      * @return the guard
      */
-    public static UnroutedClientGuard ofOwnClients(ProxyRouter router, boolean followsRedirects, String redirects) {
+    public static UnroutedClientGuard ofOwnClients(ProxyRouter router) {
         return new UnroutedClientGuard(
                 router,
-                followsRedirects,
                 "built on an HttpClient of its own that has no routes",
                 "build it on one from ProxyInjector.customize(..), or leave it to Spring Boot",
-                redirects);
+                "have it follow none");
+    }
+
+    /**
+     * A guard for clients whose requests a function of the application's own exchanges, however it does.
+     *
+     * @param router decides where a proxy is needed
+     * @param redirects the property that says whether clients follow redirects
+     * @return the guard
+     */
+    public static UnroutedClientGuard ofExchangeFunctions(ProxyRouter router, String redirects) {
+        return new UnroutedClientGuard(
+                router,
+                "given an exchangeFunction, which is used in place of its connector",
+                "give it a clientConnector instead, or nothing",
+                "if it follows none, set " + redirects + "=dont-follow");
     }
 
     /**
@@ -97,23 +109,94 @@ public final class UnroutedClientGuard implements ClientHttpRequestInterceptor, 
         }
     }
 
-    @Override
-    public ClientHttpResponse intercept(HttpRequest request, byte[] body, ClientHttpRequestExecution execution)
-            throws IOException {
-        ProxyConnectionException refusal = refusal(request.getURI());
-        if (refusal != null) {
-            throw refusal;
+    /**
+     * A guarded transport.
+     *
+     * @param transport what connects
+     * @param followsRedirects whether it follows redirects by itself, which nobody can check: then it is refused every request
+     * @return the same, but for requests that need a proxy
+     */
+    public ClientHttpRequestFactory before(ClientHttpRequestFactory transport, boolean followsRedirects) {
+        return new GuardedRequests(this, transport, followsRedirects);
+    }
+
+    /**
+     * A guarded transport.
+     *
+     * @param transport what connects
+     * @param followsRedirects as above
+     * @return the same, but for requests that need a proxy
+     */
+    public ClientHttpConnector before(ClientHttpConnector transport, boolean followsRedirects) {
+        return new GuardedConnector(this, transport, followsRedirects);
+    }
+
+    /**
+     * A guarded exchange.
+     *
+     * @param exchange what answers requests
+     * @param followsRedirects as above
+     * @return the same, but for requests that need a proxy
+     */
+    public ExchangeFunction before(ExchangeFunction exchange, boolean followsRedirects) {
+        return new GuardedExchange(this, exchange, followsRedirects);
+    }
+
+    /**
+     * Whether a guard stands before it already.
+     *
+     * @param transport a transport, an exchange, or neither
+     * @return whether it came from here
+     */
+    public static boolean isBefore(@Nullable Object transport) {
+        return transport instanceof GuardedRequests
+                || transport instanceof GuardedConnector
+                || transport instanceof GuardedExchange;
+    }
+
+    private static final class GuardedRequests extends AbstractClientHttpRequestFactoryWrapper {
+        private final UnroutedClientGuard guard;
+        private final boolean followsRedirects;
+
+        GuardedRequests(UnroutedClientGuard guard, ClientHttpRequestFactory transport, boolean followsRedirects) {
+            super(transport);
+            this.guard = guard;
+            this.followsRedirects = followsRedirects;
         }
-        return execution.execute(request, body);
+
+        @Override
+        protected ClientHttpRequest createRequest(URI uri, HttpMethod method, ClientHttpRequestFactory transport)
+                throws IOException {
+            ProxyConnectionException refusal = guard.refusal(uri, followsRedirects);
+            if (refusal != null) {
+                throw refusal;
+            }
+            return transport.createRequest(uri, method);
+        }
     }
 
-    @Override
-    public Mono<ClientResponse> filter(ClientRequest request, ExchangeFunction next) {
-        ProxyConnectionException refusal = refusal(request.url());
-        return refusal == null ? next.exchange(request) : Mono.error(refusal);
+    private record GuardedConnector(UnroutedClientGuard guard, ClientHttpConnector transport, boolean followsRedirects)
+            implements ClientHttpConnector {
+        @Override
+        public Mono<ClientHttpResponse> connect(
+                HttpMethod method,
+                URI uri,
+                Function<? super org.springframework.http.client.reactive.ClientHttpRequest, Mono<Void>> request) {
+            ProxyConnectionException refusal = guard.refusal(uri, followsRedirects);
+            return refusal == null ? transport.connect(method, uri, request) : Mono.error(refusal);
+        }
     }
 
-    private @Nullable ProxyConnectionException refusal(URI uri) {
+    private record GuardedExchange(UnroutedClientGuard guard, ExchangeFunction exchange, boolean followsRedirects)
+            implements ExchangeFunction {
+        @Override
+        public Mono<ClientResponse> exchange(ClientRequest request) {
+            ProxyConnectionException refusal = guard.refusal(request.url(), followsRedirects);
+            return refusal == null ? exchange.exchange(request) : Mono.error(refusal);
+        }
+    }
+
+    private @Nullable ProxyConnectionException refusal(URI uri, boolean followsRedirects) {
         String host =
                 uri.getHost(); // null also for a host with an underscore, which some clients connect to all the same
         ProxyTarget target = host == null
@@ -123,8 +206,8 @@ public final class UnroutedClientGuard implements ClientHttpRequestInterceptor, 
             return followsRedirects
                     ? refusal(
                             target,
-                            "it may be redirected by the target, past this check, to a host that needs a proxy; set "
-                                    + redirects + "=dont-follow, or")
+                            "it may be redirected by the target, past this check, to a host that needs a proxy; "
+                                    + noRedirects + ", or")
                     : null;
         }
         return refusal(target, "it would connect directly;");

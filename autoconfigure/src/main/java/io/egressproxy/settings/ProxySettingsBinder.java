@@ -3,6 +3,7 @@ package io.egressproxy.settings;
 import io.egressproxy.ExchangeId;
 import io.egressproxy.InvalidProxyUrlException;
 import io.egressproxy.ProxyUrl;
+import java.lang.reflect.Method;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -19,6 +20,9 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.aot.hint.ExecutableMode;
+import org.springframework.aot.hint.RuntimeHints;
+import org.springframework.aot.hint.RuntimeHintsRegistrar;
 import org.springframework.boot.context.properties.bind.BindContext;
 import org.springframework.boot.context.properties.bind.BindHandler;
 import org.springframework.boot.context.properties.bind.Bindable;
@@ -38,6 +42,8 @@ import org.springframework.core.env.EnumerablePropertySource;
 import org.springframework.core.env.PropertySource;
 import org.springframework.core.env.StandardEnvironment;
 import org.springframework.core.env.SystemEnvironmentPropertySource;
+import org.springframework.util.ClassUtils;
+import org.springframework.util.ReflectionUtils;
 import org.springframework.util.unit.DataSize;
 
 /**
@@ -51,7 +57,8 @@ public final class ProxySettingsBinder {
     private static final Logger log = LoggerFactory.getLogger(ProxySettingsBinder.class);
     private static final String VARIABLE_PREFIX = "PROXY_";
     private static final String LEGACY_VARIABLE_PREFIX = "CRYPTOFEED_PROXY_";
-    private static final int LONGEST_NAME_OF_ENABLED = (LEGACY_VARIABLE_PREFIX + "ENABLED").length();
+    private static final int LONGEST_NAME_OF_ENABLED =
+            SettingsSchema.uniform(LEGACY_VARIABLE_PREFIX + "ENABLED").length();
     private static final ConfigurationPropertyName TREE = ConfigurationPropertyName.of(ProxyProperties.PREFIX);
     private static final ConfigurationPropertyName ENABLED = TREE.append("enabled");
     private static final Set<String> CONTAINERS = Set.of("proxy", "proxy.exchanges");
@@ -96,9 +103,9 @@ public final class ProxySettingsBinder {
 
     /** Several conditions ask at each start, and shall not go through ten thousand proxies each time. */
     private static boolean maySayEnabled(String name) {
-        return name.equalsIgnoreCase(ProxyProperties.PREFIX) // all of the tree as one value
-                || (name.length() <= LONGEST_NAME_OF_ENABLED
-                        && name.toLowerCase(Locale.ROOT).contains("enabled"));
+        String uniform = SettingsSchema.uniform(name);
+        return uniform.equals(ProxyProperties.PREFIX) // all of the tree as one value
+                || (uniform.length() <= LONGEST_NAME_OF_ENABLED && uniform.contains("enabled"));
     }
 
     /**
@@ -279,36 +286,86 @@ public final class ProxySettingsBinder {
 
     private TranslatedSource variables(SystemEnvironmentPropertySource variables, String prefix) {
         SettingsTranslator.Session session = translator.new Session(true);
-        for (String variable : variables.getPropertyNames()) {
-            if (!names.test(variable)) {
+        boolean legacy = prefix.equals(LEGACY_VARIABLE_PREFIX);
+        String own = legacy ? null : OwnPrefix.of(variables); // the older names are what they are
+        for (String written : variables.getPropertyNames()) {
+            String variable = OwnPrefix.removed(own, written);
+            if (variable == null || !names.test(variable)) {
                 continue;
             }
-            List<String> dotted = prefix.equals(VARIABLE_PREFIX) ? path(variable) : List.of();
+            List<String> dotted = legacy ? List.of() : path(variable);
             if (dotted.size() > 1) { // proxy.default.http.url, as container platforms can set it
                 session.add(
                         dotted.subList(1, dotted.size()),
-                        String.valueOf(variables.getProperty(variable)),
-                        new VariableOrigin(variable));
+                        String.valueOf(variables.getProperty(written)),
+                        new VariableOrigin(written));
                 continue;
             }
             if (!variable.toUpperCase(Locale.ROOT).startsWith(prefix)) {
                 continue;
             }
-            boolean legacy = prefix.equals(LEGACY_VARIABLE_PREFIX);
             List<String> path = variableNames.resolve(variable.substring(prefix.length()));
             if (path == null) {
                 if (legacy || variableNames.looksLikeASetting(variable.substring(prefix.length()))) {
-                    unknownVariables.add(variable);
+                    unknownVariables.add(written);
                 }
                 continue; // PROXY_HOST and the like belong to somebody else
             }
             if (legacy) {
-                legacyVariables.add(variable);
+                legacyVariables.add(written);
             }
-            Object value = variables.getProperty(variable);
-            session.add(path, value == null ? "" : value, new VariableOrigin(variable));
+            Object value = variables.getProperty(written);
+            session.add(path, value == null ? "" : value, new VariableOrigin(written));
         }
         return session.source();
+    }
+
+    /** What the application has all of its variables begin with, by {@code SpringApplication.setEnvironmentPrefix}. */
+    private static final class OwnPrefix {
+        private static final Method GETTER =
+                getter(); // several conditions ask, and looking for a class that is not there costs
+
+        static @Nullable String of(PropertySource<?> variables) {
+            Object prefix = GETTER.getDeclaringClass().isInstance(variables)
+                    ? ReflectionUtils.invokeMethod(GETTER, variables)
+                    : null;
+            return prefix == null || prefix.equals("") ? null : ((String) prefix).replace('.', '_') + "_";
+        }
+
+        /** By name: its interface is another since Spring Boot 4. */
+        private static Method getter() {
+            ClassLoader loader = ProxySettingsBinder.class.getClassLoader();
+            String sinceSpringBoot4 = "org.springframework.boot.env.PropertySourceInfo";
+            Class<?> type = ClassUtils.isPresent(sinceSpringBoot4, loader)
+                    ? ClassUtils.resolveClassName(sinceSpringBoot4, loader)
+                    : OriginLookup.class;
+            return Objects.requireNonNull(ReflectionUtils.findMethod(type, "getPrefix"));
+        }
+
+        /** The rest of a variable's name, or null if it begins with something else. */
+        static @Nullable String removed(@Nullable String prefix, String variable) {
+            if (prefix == null) {
+                return variable;
+            }
+            // dashes fall away, or are underscores, as Spring Boot has it for the rest of a name
+            for (String spelled : List.of(prefix.replace("-", ""), prefix.replace('-', '_'))) {
+                if (variable.regionMatches(true, 0, spelled, 0, spelled.length())) {
+                    return variable.substring(spelled.length());
+                }
+            }
+            return null;
+        }
+    }
+
+    /** So that a native image finds what is called by name. */
+    public static final class Hints implements RuntimeHintsRegistrar {
+        /** For Spring. */
+        public Hints() {}
+
+        @Override
+        public void registerHints(RuntimeHints hints, @Nullable ClassLoader classLoader) {
+            hints.reflection().registerMethod(OwnPrefix.GETTER, ExecutableMode.INVOKE);
+        }
     }
 
     private record VariableOrigin(String variable) implements Origin {

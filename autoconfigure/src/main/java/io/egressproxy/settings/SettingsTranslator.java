@@ -116,10 +116,12 @@ final class SettingsTranslator {
                 Object value,
                 @Nullable Origin origin) {
             String element = path.get(depth);
-            String legacy = list.isPool() ? SettingsSchema.uniform(element) : "";
             if (element.chars().allMatch(Character::isDigit)) {
                 walk(list.element(), name, name.append("[" + element + "]"), path, depth + 1, value, origin);
-            } else if (legacy.equals("proxies")) { // pool: {proxies: [...], strategy: ...}
+                return;
+            }
+            String legacy = list.isPool() ? SettingsSchema.uniform(element) : "";
+            if (legacy.equals("proxies")) { // pool: {proxies: [...], strategy: ...}
                 walk(list, parent, name, path, depth + 1, value, origin);
             } else if (legacy.equals("strategy") && depth == path.size() - 1) {
                 emit(parent.append("strategy"), value, origin);

@@ -107,35 +107,41 @@ final class SettingsValidator {
         }
     }
 
+    /** Makes no text for a member that is well: there may be ten thousand. */
     private void pool(String path, List<PoolMember> pool, HealthCheckSettings healthCheck) {
         Set<List<Object>> identities = new HashSet<>();
         for (int i = 0; i < pool.size(); i++) {
             PoolMember member = pool.get(i);
-            String memberPath = path + ".pool[" + i + "]";
             ProxyUrl url = member.url();
             if (url == null) {
-                problem(memberPath + ".url", "is missing; write the proxy's URL, for example socks5://proxy:1080");
+                problem(member(path, i) + ".url", "is missing; write the proxy's URL, for example socks5://proxy:1080");
                 continue;
             }
             String user = url.credentials() == null ? "" : url.credentials().username();
-            check(
-                    identities.add(List.of(url.scheme(), url.host(), url.port(), user)),
-                    memberPath + ".url",
-                    "is the same proxy as an earlier one of this pool (" + url + "); remove it, or use weight");
-            timeoutSeconds(memberPath, member.timeoutSeconds());
-            check(
-                    member.weight() >= 0.1 && member.weight() <= 10,
-                    memberPath + ".weight",
-                    "must be from 0.1 to 10, but is " + member.weight());
+            if (!identities.add(List.of(url.scheme(), url.host(), url.port(), user))) {
+                problem(
+                        member(path, i) + ".url",
+                        "is the same proxy as an earlier one of this pool (" + url + "); remove it, or use weight");
+            }
+            if (member.timeoutSeconds() != null) {
+                timeoutSeconds(member(path, i), member.timeoutSeconds());
+            }
+            if (!(member.weight() >= 0.1 && member.weight() <= 10)) { // so that NaN is wrong, too
+                problem(member(path, i) + ".weight", "must be from 0.1 to 10, but is " + member.weight());
+            }
             Duration timeout = member.healthCheckTimeout();
             if (timeout != null) {
-                positive(memberPath + ".health-check-timeout", timeout);
+                positive(member(path, i) + ".health-check-timeout", timeout);
                 check(
                         timeout.compareTo(healthCheck.interval()) <= 0,
-                        memberPath + ".health-check-timeout",
+                        member(path, i) + ".health-check-timeout",
                         "must not be longer than health-check.interval");
             }
         }
+    }
+
+    private static String member(String path, int index) {
+        return path + ".pool[" + index + "]";
     }
 
     private void healthCheck(String path, HealthCheckSettings check) {

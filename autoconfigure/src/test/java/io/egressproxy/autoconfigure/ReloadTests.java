@@ -463,7 +463,8 @@ class ReloadTests {
             await().atMost(PATIENCE).untilAsserted(() -> assertThat(
                             registry.find("proxy.connections.active").gauges())
                     .allSatisfy(gauge -> assertThat(gauge.value()).isZero()));
-            await().atMost(PATIENCE).until(() -> target.openConnections() == 0);
+            await().atMost(PATIENCE)
+                    .untilAsserted(() -> assertThat(target.openConnections()).isEmpty());
         }
     }
 

@@ -64,6 +64,8 @@ final class SpringBoot {
     static final String REACTIVE_TRANSPORT =
             FIRST ? "spring.http.reactiveclient.connector" : "spring.http.clients.reactive.connector";
     static final String BLOCKING_REDIRECTS = FIRST ? "spring.http.client.redirects" : "spring.http.clients.redirects";
+    static final String REACTIVE_REDIRECTS =
+            FIRST ? "spring.http.reactiveclient.redirects" : "spring.http.clients.redirects";
     static final String BLOCKING_BUNDLE = FIRST ? "spring.http.client.ssl.bundle" : "spring.http.clients.ssl.bundle";
     static final String REACTIVE_BUNDLE =
             FIRST ? "spring.http.reactiveclient.ssl.bundle" : "spring.http.clients.ssl.bundle";

@@ -1,6 +1,7 @@
 package io.egressproxy.autoconfigure;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
@@ -23,8 +24,10 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiFunction;
 import java.util.function.Function;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -47,6 +50,9 @@ import org.springframework.context.ApplicationContext;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.support.GenericApplicationContext;
 import org.springframework.http.client.BufferingClientHttpRequestFactory;
+import org.springframework.http.client.ClientHttpRequestFactory;
+import org.springframework.http.client.ClientHttpRequestInterceptor;
+import org.springframework.http.client.InterceptingClientHttpRequestFactory;
 import org.springframework.http.client.JdkClientHttpRequestFactory;
 import org.springframework.http.client.ReactorClientHttpRequestFactory;
 import org.springframework.http.client.SimpleClientHttpRequestFactory;
@@ -55,6 +61,7 @@ import org.springframework.http.client.reactive.JdkClientHttpConnector;
 import org.springframework.http.client.reactive.ReactorClientHttpConnector;
 import org.springframework.web.client.RestClient;
 import org.springframework.web.client.RestTemplate;
+import org.springframework.web.reactive.function.client.ExchangeFunctions;
 import org.springframework.web.reactive.function.client.WebClient;
 import org.springframework.web.reactive.socket.WebSocketMessage;
 import org.springframework.web.reactive.socket.client.ReactorNettyWebSocketClient;
@@ -252,11 +259,37 @@ class TransparentClientsTests {
 
     /** What no condition has seen, since it is registered later. */
     @Test
-    void whatIsSwitchedOnByCodeAtLastWorksByItself() {
-        trusting.withConfiguration(AutoConfigurations.of(SwitchedOn.class))
-                .withPropertyValues("proxy.default.http.pool[0].url=" + fallback.url())
+    void whatIsSwitchedOnByCodeAtLastWorksByItselfWhereNoClientIsToBeTouched() {
+        trusting.withConfiguration(AutoConfigurations.of(SwitchedOnLate.class))
+                .withPropertyValues("proxy.transparent=false", "proxy.default.http.pool[0].url=" + fallback.url())
                 .run(context -> assertThat(context.getBeanFactory().getSingletonNames())
                         .contains("proxyHealthMonitoring", "proxySettingsWatching", "proxyDelegation"));
+    }
+
+    @Test
+    @Tag("no-leak")
+    void whatIsSwitchedOnByCodeAfterTheClientsWereConfiguredStopsTheStart() {
+        trusting.withConfiguration(AutoConfigurations.of(SwitchedOnLate.class))
+                .withPropertyValues("proxy.default.http.url=" + fallback.url())
+                .run(context -> assertThat(context)
+                        .getFailure()
+                        .hasStackTraceContaining(
+                                "proxy.enabled is true by code that says so after the clients have been"
+                                        + " configured")
+                        .hasStackTraceContaining("@AutoConfiguration(before = EgressProxyAutoConfiguration.class)"));
+    }
+
+    @Test
+    @Tag("no-leak")
+    void whatIsSwitchedOnByAnAutoConfigurationBeforeOursRoutesClients() {
+        trusting.withConfiguration(AutoConfigurations.of(SwitchedOnInTime.class))
+                .withPropertyValues("proxy.no-proxy=", "proxy.default.http.url=" + fallback.url())
+                .run(context -> {
+                    String url = target.url("http", "/whoami");
+                    assertThat(webClient(context, url)).contains(fallback.egressAddress());
+                    assertThat(restClient(context, url)).contains(fallback.egressAddress());
+                    assertThat(restTemplate(context, url)).contains(fallback.egressAddress());
+                });
     }
 
     @Test
@@ -267,13 +300,20 @@ class TransparentClientsTests {
                         "proxyRouter", "clientRoutes", "proxyHealthChecks", "proxyHealthMonitoring", "proxyInjector"));
     }
 
-    @AutoConfiguration(after = EgressProxyAutoConfiguration.class)
-    static class SwitchedOn {
+    @AutoConfiguration(
+            afterName = {
+                "io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration",
+                "io.egressproxy.autoconfigure.boot4.Boot4HttpClientAutoConfiguration"
+            })
+    static class SwitchedOnLate {
         @Bean
         ProxySettingsCustomizer switchOn() {
             return settings -> settings.toBuilder().enabled(true).build();
         }
     }
+
+    @AutoConfiguration(before = EgressProxyAutoConfiguration.class)
+    static class SwitchedOnInTime extends SwitchedOnLate {}
 
     @Test
     void whileNotTransparentOnlyTheInjectorRoutes() {
@@ -437,6 +477,134 @@ class TransparentClientsTests {
                             .contains(fallback.egressAddress());
                     assertThat(output).doesNotContain("cannot be routed");
                 });
+    }
+
+    @Test
+    @Tag("no-leak")
+    void anExchangeFunctionOfTheApplicationsOwnIsRefusedWhereAProxyIsNeeded(CapturedOutput output) {
+        ApplicationContextRunner own = SpringBoot.with(
+                        routed, SpringBoot.WEB_CLIENT_CUSTOMIZER, builder -> ((WebClient.Builder) builder)
+                                .exchangeFunction(ExchangeFunctions.create(new JdkClientHttpConnector())))
+                .withPropertyValues("proxy.no-proxy=localhost");
+        own.run(context -> assertThatThrownBy(() -> webClient(context, target.url("http", "localhost", "/whoami")))
+                .hasStackTraceContaining("it may be redirected by the target")
+                .hasStackTraceContaining("if it follows none, set " + SpringBoot.REACTIVE_REDIRECTS + "=dont-follow"));
+        own.withPropertyValues(SpringBoot.REACTIVE_REDIRECTS + "=dont-follow").run(context -> {
+            assertThat(webClient(context, target.url("http", "localhost", "/whoami")))
+                    .contains("127.0.0.1");
+            target.clear();
+            assertThatThrownBy(() -> webClient(context, target.url("http", "/whoami")))
+                    .hasStackTraceContaining("it would connect directly; give it a clientConnector instead");
+            assertThatThrownBy(() -> context.getBean(ProxyInjector.class).webClient("binance"))
+                    .hasMessageContaining("gives clients an exchangeFunction");
+            assertThat(output).contains("WebClient is built on ").contains("given an exchangeFunction");
+            assertThat(target.seen()).isEmpty();
+        });
+    }
+
+    @Test
+    @Tag("no-leak")
+    void interceptorsOfTheApplicationsOwnDoNotTakeThePlaceOfTheGuard() {
+        routed.withPropertyValues(SpringBoot.BLOCKING_TRANSPORT + "=jdk", SpringBoot.REACTIVE_TRANSPORT + "=jdk")
+                .run(context -> {
+                    String url = target.url("http", "/whoami");
+                    RestTemplate template = SpringBoot.restTemplate(context);
+                    template.setInterceptors(List.of((request, body, next) -> next.execute(request, body)));
+                    assertThatThrownBy(() -> template.getForObject(url, String.class))
+                            .hasRootCauseInstanceOf(ProxyConnectionException.class);
+                    RestClient blocking = context.getBean(RestClient.Builder.class)
+                            .requestInterceptors(List::clear)
+                            .build();
+                    assertThatThrownBy(() -> blocking.get().uri(url).retrieve().body(String.class))
+                            .hasRootCauseInstanceOf(ProxyConnectionException.class);
+                    WebClient.Builder reactive =
+                            context.getBean(WebClient.Builder.class).filters(List::clear);
+                    assertThatThrownBy(() -> get(reactive, url)).hasRootCauseInstanceOf(ProxyConnectionException.class);
+                    assertThat(target.seen()).isEmpty();
+                });
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void interceptorsOfTheApplicationsOwnRunOnceBeforeTheGuard(boolean inTheTransport) {
+        AtomicInteger runs = new AtomicInteger();
+        ClientHttpRequestInterceptor counting = (request, body, next) -> {
+            runs.incrementAndGet();
+            return next.execute(request, body);
+        };
+        SpringBoot.with(routed, SpringBoot.REST_TEMPLATE_CUSTOMIZER, customized -> {
+                    RestTemplate template = (RestTemplate) customized;
+                    ClientHttpRequestFactory jdk =
+                            new JdkClientHttpRequestFactory(java.net.http.HttpClient.newHttpClient());
+                    if (inTheTransport) {
+                        template.setRequestFactory(new InterceptingClientHttpRequestFactory(jdk, List.of(counting)));
+                    } else {
+                        template.setRequestFactory(jdk);
+                        template.setInterceptors(List.of(counting));
+                    }
+                    return template;
+                })
+                .withPropertyValues("proxy.no-proxy=127.0.0.1")
+                .run(context -> {
+                    restTemplate(context, target.url("http", "127.0.0.1", "/whoami"));
+                    assertThat(runs).hasValue(1);
+                    assertThatThrownBy(() -> restTemplate(context, target.url("http", "localhost", "/whoami")))
+                            .hasRootCauseInstanceOf(ProxyConnectionException.class);
+                });
+    }
+
+    /** Whatever the property says, which counts for what Spring Boot builds only. */
+    @Test
+    @Tag("no-leak")
+    void aClientOfTheApplicationsOwnThatFollowsRedirectsIsRefusedAlsoWhereItMayConnectDirectly() {
+        ApplicationContextRunner some = routed.withPropertyValues(
+                "proxy.no-proxy=127.0.0.1",
+                SpringBoot.BLOCKING_REDIRECTS + "=dont-follow",
+                SpringBoot.REACTIVE_REDIRECTS + "=dont-follow");
+        HttpClient following = HttpClient.create().followRedirect(true);
+        assertBlockingIsRefused(some, new ReactorClientHttpRequestFactory(following), true);
+        assertBlockingIsRefused(some, new ReactorClientHttpRequestFactory(HttpClient.create()), false);
+        assertReactiveIsRefused(some, new ReactorClientHttpConnector(following), true);
+        assertReactiveIsRefused(some, new ReactorClientHttpConnector(HttpClient.create()), false);
+        java.net.http.HttpClient jdk = java.net.http.HttpClient.newBuilder()
+                .followRedirects(java.net.http.HttpClient.Redirect.ALWAYS)
+                .build();
+        assertBlockingIsRefused(some, new JdkClientHttpRequestFactory(jdk), true);
+        assertBlockingIsRefused(
+                some, new BufferingClientHttpRequestFactory(new JdkClientHttpRequestFactory(jdk)), true);
+        assertReactiveIsRefused(some, new JdkClientHttpConnector(jdk), true);
+        assertReactiveIsRefused(some, new JdkClientHttpConnector(), false); // follows none unless it is told
+    }
+
+    private void assertBlockingIsRefused(
+            ApplicationContextRunner some, ClientHttpRequestFactory transport, boolean refused) {
+        String url = target.url("http", "127.0.0.1", "/whoami");
+        SpringBoot.with(some, SpringBoot.REST_CLIENT_CUSTOMIZER, builder -> ((RestClient.Builder) builder)
+                        .requestFactory(transport))
+                .run(context -> assertIsRefused(() -> restClient(context, url), refused));
+        SpringBoot.with(some, SpringBoot.REST_TEMPLATE_CUSTOMIZER, template -> {
+                    ((RestTemplate) template).setRequestFactory(transport);
+                    return template;
+                })
+                .run(context -> assertIsRefused(() -> restTemplate(context, url), refused));
+    }
+
+    private void assertReactiveIsRefused(
+            ApplicationContextRunner some, ClientHttpConnector transport, boolean refused) {
+        SpringBoot.with(some, SpringBoot.WEB_CLIENT_CUSTOMIZER, builder -> ((WebClient.Builder) builder)
+                        .clientConnector(transport))
+                .run(context ->
+                        assertIsRefused(() -> webClient(context, target.url("http", "127.0.0.1", "/whoami")), refused));
+    }
+
+    private static void assertIsRefused(ThrowingCallable request, boolean refused) {
+        if (refused) {
+            assertThatThrownBy(request)
+                    .hasStackTraceContaining("it may be redirected by the target")
+                    .hasStackTraceContaining("have it follow none");
+        } else {
+            assertThatCode(request).doesNotThrowAnyException();
+        }
     }
 
     /** Spring Boot makes some there: 4.1 always, 3.5 with virtual threads, on what it finds and nobody has customized. */

@@ -28,6 +28,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
@@ -112,13 +113,17 @@ class BlameTableTests {
 
         /** Connects to a target, through whichever proxy works. */
         void connect(TargetServer target) {
-            String peer = client().get()
-                    .uri(target.url("http", "/whoami"))
+            assertThat(peerOf(target, target.host())).contains("\"" + good.egressAddress() + "\"");
+        }
+
+        @Nullable
+        String peerOf(TargetServer target, String host) {
+            return client().get()
+                    .uri(target.url("http", host, "/whoami"))
                     .responseContent()
                     .aggregate()
                     .asString()
                     .block(Routed.PATIENCE);
-            assertThat(peer).contains("\"" + good.egressAddress() + "\"");
         }
 
         void connectToOneTarget() {
@@ -360,6 +365,23 @@ class BlameTableTests {
                         .hasMessageContaining("Timeout");
             }
             assertThat(pool.taken()).isEqualTo(CONNECTIONS);
+        }
+    }
+
+    @Test
+    void aNameThatPlainSocks4CannotCarryGoesOnToAnotherProxyAndSaysNothingAgainstTheFirst() {
+        lab.assumeProxyOnlyNames(good);
+        RunningProxy socks4 = lab.proxy(ProxyKind.DANTE_SOCKS4);
+        try (Pool pool = new Pool(socks4.url())) {
+            for (TargetServer target : targets) {
+                assertThat(pool.peerOf(target, ProxyLab.PROXY_ONLY_NAME)).contains(good.egressAddress());
+            }
+            assertThat(pool.taken()).isEqualTo(CONNECTIONS);
+            pool.peerOf(targets.get(0), ProxyLab.PROXY_ONLY_NAME);
+            assertThat(pool.taken())
+                    .as("the same target, for which another is preferred")
+                    .isEqualTo(CONNECTIONS);
+            assertThat(pool.peerOf(targets.get(0), targets.get(0).host())).contains(socks4.egressAddress());
         }
     }
 

@@ -19,6 +19,7 @@ import io.egressproxy.service.ProxyResponse;
 import io.egressproxy.service.ProxyServiceClient;
 import io.egressproxy.service.ServiceConnection;
 import io.egressproxy.service.ServiceDelegation;
+import io.egressproxy.settings.DirectFallback;
 import io.egressproxy.settings.OnExhausted;
 import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
@@ -52,6 +53,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -265,7 +267,7 @@ class ConnectionLifecycleTests {
 
     @Test
     @Tag("no-leak")
-    void whatAClientSelectsOfTheAddressesHoldsWhereTheConnectionIsDirectAndDoesNotDisturbAProxiedOne() {
+    void whatAClientSelectsOfTheAddressesHoldsWhereTheConnectionIsDirect() {
         List<List<? extends SocketAddress>> asked = new CopyOnWriteArrayList<>();
         ProxySettings settings = ProxySettings.builder()
                 .noProxy("localhost")
@@ -278,8 +280,6 @@ class ConnectionLifecycleTests {
                         return List.of();
                     }),
                     "binance");
-            assertThat(whoami(none, target.url("http", "127.0.0.1", "/whoami"))).contains(first.egressAddress());
-            assertThat(asked).as("of a proxied connection").isEmpty();
             assertThatThrownBy(() -> whoami(none, target.url("http", "localhost", "/whoami")))
                     .hasRootCauseInstanceOf(UnknownHostException.class);
             assertThat(asked).allSatisfy(addresses -> assertThat(addresses)
@@ -303,6 +303,80 @@ class ConnectionLifecycleTests {
             whoami(all, target.url("http", "localhost", "/whoami"));
             assertThat(target.directConnections()).hasSize(1);
         }
+    }
+
+    /** A client that wants no address of this machine, as a guard against forged requests would have it. */
+    private static HttpClient guarded(Routed routed) {
+        return routed.injector.customize(
+                routed.plain().resolvedAddressesSelector((client, addresses) -> addresses.stream()
+                        .filter(address ->
+                                !((InetSocketAddress) address).getAddress().isLoopbackAddress())
+                        .toList()),
+                "binance");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "127.0.0.1",
+                "[::1]",
+                "[::ffff:127.0.0.1]",
+                "[::ffff:7f00:1]",
+                "2130706433",
+                "127.1",
+                "0x7f.0.0.01",
+                "127.0.0.1.",
+                "\uff11\uff12\uff17\u3002\uff10\uff0e\uff10\uff0e\uff11"
+            })
+    void anAddressInTheUrlIsPutToTheClientsSelectionBeforeAProxyHearsOfIt(String address) {
+        for (RunningProxy proxy : List.of(first, second, lab.proxy(ProxyKind.DANTE_SOCKS4))) {
+            try (Routed routed = Routed.through(lab, proxy.url())) {
+                assertThatThrownBy(() -> whoami(guarded(routed), target.url("http", address, "/whoami")))
+                        .rootCause()
+                        .isInstanceOf(UnknownHostException.class)
+                        .hasMessageMatching("the client selects none.*|.* is no name, and no address.*");
+            }
+        }
+        assertThat(target.seen()).isEmpty();
+    }
+
+    @Test
+    void anAddressThatTheClientSelectsAndANameThatNobodyHereLooksUpGoThroughTheProxy() {
+        List<SocketAddress> asked = new CopyOnWriteArrayList<>();
+        try (Routed routed = Routed.through(lab, second.url())) {
+            HttpClient client = routed.injector.customize(
+                    routed.plain().resolvedAddressesSelector((config, addresses) -> {
+                        asked.addAll(addresses);
+                        return addresses;
+                    }),
+                    "binance");
+            assertThat(whoami(client, target.url("http", "127.0.0.1", "/whoami")))
+                    .contains(second.egressAddress());
+            assertThat(asked).containsExactly(new InetSocketAddress("127.0.0.1", target.port()));
+            asked.clear();
+            assertThat(whoami(guarded(routed), target.url("http", "localhost", "/whoami")))
+                    .contains(second.egressAddress());
+            assertThat(whoami(client, target.url("https", "localhost", "/whoami")))
+                    .contains(second.egressAddress());
+            assertThat(asked).isEmpty();
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void whatTheClientDoesNotSelectBehindPlainSocks4DoesNotGoRoundItByAProxyThatResolvesTheName() {
+        Lookup here = (port, callback) -> callback.accept(List.of(new InetSocketAddress("127.0.0.1", port)), null);
+        String socks4 = lab.proxy(ProxyKind.DANTE_SOCKS4).url();
+        lab.assumeProxyOnlyNames(second);
+        try (Routed unrouted = Routed.through(lab, second.url());
+                ClientRoutes routes = routes(DirectFallback.NEVER, here, socks4, second.url())) {
+            HttpClient client = routes.byHost(
+                    unrouted.plain().resolvedAddressesSelector((config, addresses) -> List.of()), ConnectionType.HTTP);
+            assertThatThrownBy(() -> whoami(client, target.url("http", ProxyLab.PROXY_ONLY_NAME, "/whoami")))
+                    .hasRootCauseInstanceOf(UnknownHostException.class)
+                    .hasStackTraceContaining("the client selects none of the addresses");
+        }
+        assertThat(target.seen()).isEmpty();
     }
 
     @Test
@@ -538,6 +612,99 @@ class ConnectionLifecycleTests {
         };
         return new ClientRoutes(
                 new ProxyRouter(settings), bundle -> lab.certificates().nettyClientContext(), names);
+    }
+
+    /** Routes with names that are looked up as the test says, all through one pool. */
+    private ClientRoutes routes(DirectFallback directFallback, Lookup lookup, String... urls) {
+        ProxyEntry one = ProxyEntry.directly();
+        ProxyEntry pool = new ProxyEntry(
+                null,
+                null,
+                false,
+                null,
+                Arrays.stream(urls)
+                        .map(url -> new PoolMember(ProxyUrl.parse(url), 1, 1, true, null, null))
+                        .toList(),
+                null,
+                "round_robin",
+                3,
+                Duration.ofSeconds(1),
+                OnExhausted.FAIL,
+                one.healthCheck(),
+                one.circuitBreaker());
+        ProxySettings settings = ProxySettings.builder()
+                .noProxy()
+                .directFallback(directFallback)
+                .defaultProxy(ConnectionType.HTTP, pool)
+                .build();
+        NameResolution names = new NameResolution(HttpResources.get()) {
+            @Override
+            void resolve(Channel channel, String host, int port, Callback callback) {
+                if (host.endsWith(".test")) {
+                    lookup.resolve(port, callback);
+                } else {
+                    super.resolve(channel, host, port, callback);
+                }
+            }
+        };
+        return new ClientRoutes(
+                new ProxyRouter(settings), bundle -> lab.certificates().nettyClientContext(), names);
+    }
+
+    private interface Lookup {
+        void resolve(int port, NameResolution.Callback callback);
+    }
+
+    @Test
+    void aNameThatPlainSocks4ProxiesCannotCarryIsLookedUpOnceAndTheFailureSaysThatItIsUnknown() {
+        AtomicInteger lookUps = new AtomicInteger();
+        Lookup unknown = (port, callback) -> {
+            lookUps.incrementAndGet();
+            callback.accept(List.of(), new UnknownHostException("exchange.test"));
+        };
+        String[] urls = {"socks4://127.0.0.1:1", "socks4://127.0.0.1:2", "socks4://127.0.0.1:3"};
+        try (ClientRoutes routes = routes(DirectFallback.NEVER, unknown, urls)) {
+            HttpClient client = routes.byHost(HttpClient.newConnection(), ConnectionType.HTTP);
+            assertThatThrownBy(() -> whoami(client, "http://exchange.test/"))
+                    .hasCauseInstanceOf(ProxyConnectionException.class)
+                    .hasRootCauseInstanceOf(UnknownHostException.class)
+                    .hasStackTraceContaining(
+                            urls[2] + " was not tried: the target's host name does not resolve to an IPv4"
+                                    + " address here, and plain socks4 carries no names (stage select, blame target;");
+        }
+        assertThat(lookUps).hasValue(1);
+    }
+
+    @Test
+    void aNameThatDoesNotResolveHereForAMomentIsNoReasonToGoRoundAPlainSocks4Proxy() {
+        AtomicInteger lookUps = new AtomicInteger();
+        Lookup unknownAtFirst = (port, callback) -> {
+            if (lookUps.getAndIncrement() == 0) {
+                callback.accept(List.of(), new UnknownHostException("exchange.test"));
+            } else {
+                callback.accept(List.of(new InetSocketAddress("127.0.0.1", port)), null);
+            }
+        };
+        RunningProxy socks4 = lab.proxy(ProxyKind.DANTE_SOCKS4);
+        try (ClientRoutes routes = routes(DirectFallback.ALWAYS, unknownAtFirst, socks4.url())) {
+            HttpClient client = routes.byHost(HttpClient.newConnection(), ConnectionType.HTTP);
+            String url = target.url("http", "exchange.test", "/whoami");
+            assertThatThrownBy(() -> whoami(client, url)).hasRootCauseInstanceOf(UnknownHostException.class);
+            assertThat(target.seen()).isEmpty();
+            assertThat(whoami(client, url)).contains(socks4.egressAddress());
+        }
+        assertNothingDirect();
+    }
+
+    @Test
+    void aLookUpOfTheTargetThatTakesTooLongIsNotThePlainSocks4ProxysFault() {
+        Lookup never = (port, callback) -> {};
+        try (ClientRoutes routes = routes(DirectFallback.NEVER, never, "socks4://127.0.0.1:1")) {
+            HttpClient client = routes.byHost(HttpClient.newConnection(), ConnectionType.HTTP);
+            assertThatThrownBy(() -> whoami(client, "http://exchange.test/"))
+                    .hasStackTraceContaining("does not resolve to an IPv4 address here")
+                    .hasStackTraceContaining("blame target");
+        }
     }
 
     @Test

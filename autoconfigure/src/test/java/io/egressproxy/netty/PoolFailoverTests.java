@@ -38,6 +38,7 @@ import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -193,6 +194,28 @@ class PoolFailoverTests {
                                 .contains(proxies.get(0).egressAddress());
                     }
                 }));
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = ProxyKind.class,
+            names = {"MICROSOCKS_SOCKS5", "TINYPROXY_HTTP"})
+    void aNameThatOnlyTheOtherProxyKnowsLosesNoConnectionToPlainSocks4(ProxyKind kind) {
+        RunningProxy other = lab.proxy(kind);
+        lab.assumeProxyOnlyNames(other);
+        List<String> urls = List.of(lab.proxy(ProxyKind.DANTE_SOCKS4).url(), other.url());
+        for (int first = 0; first < 2; first++) { // that which is drawn first, with nothing known of the target
+            try (Routed routed =
+                    routed(pool(Duration.ofSeconds(5), 2, List.of(urls.get(first), urls.get(1 - first))))) {
+                HttpClient client = routed.http().keepAlive(false);
+                for (int i = 0; i < 4; i++) {
+                    assertThat(whoami(client, target.url("https", ProxyLab.PROXY_ONLY_NAME, "/whoami"))
+                                    .block(Routed.PATIENCE))
+                            .contains(other.egressAddress());
+                }
+            }
+        }
+        assertThat(target.directConnections()).isEmpty();
     }
 
     @Test

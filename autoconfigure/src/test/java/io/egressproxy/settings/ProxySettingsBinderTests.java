@@ -20,9 +20,13 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.boot.Banner;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.WebApplicationType;
 import org.springframework.boot.env.ConfigTreePropertySource;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.core.env.MapPropertySource;
 import org.springframework.core.env.StandardEnvironment;
 import org.springframework.util.unit.DataSize;
@@ -536,6 +540,11 @@ class ProxySettingsBinderTests {
                 .isTrue();
         assertThat(ProxySettingsBinder.isEnabled(Yaml.environment("", Map.of("CRYPTOFEED_PROXY_ENABLED", "1"))))
                 .isTrue();
+        assertThat(ProxySettingsBinder.isEnabled(Yaml.environment("proxy.en-abled: true", Map.of())))
+                .isTrue();
+        assertThat(ProxySettingsBinder.isEnabled(Yaml.environment("", Map.of("PROXY_EN_ABLED", "true"))))
+                .isEqualTo(ProxySettingsBinder.bind(Yaml.environment("", Map.of("PROXY_EN_ABLED", "true")))
+                        .enabled());
         assertThat(ProxySettingsBinder.isEnabled(Yaml.environment("proxy: '{\"enabled\": true}'", Map.of())))
                 .as("all of the tree as JSON")
                 .isTrue();
@@ -572,6 +581,39 @@ class ProxySettingsBinderTests {
         ProxySettings settings = ProxySettingsBinder.bind(environment);
         assertThat(settings.enabled()).isTrue();
         assertThat(url(settings.defaults().http())).isEqualTo("socks5://***@h:1");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"myapp, MYAPP_", "my-app, MYAPP_", "my-app, MY_APP_", "my.app, MY_APP_"})
+    void variablesBeginWithThePrefixThatTheApplicationHasSet(String prefix, String begin) {
+        SpringApplication application = new SpringApplication(Object.class);
+        application.setWebApplicationType(WebApplicationType.NONE);
+        application.setBannerMode(Banner.Mode.OFF);
+        application.setEnvironmentPrefix(prefix);
+        application.setEnvironment(new StandardEnvironment() {
+            @Override
+            public Map<String, Object> getSystemEnvironment() {
+                return Map.of(
+                        begin + "PROXY_ENABLED",
+                        "true",
+                        begin + "PROXY_DEFAULT_HTTP_URL",
+                        "http://ours:1",
+                        "PROXY_DEFAULT_WEBSOCKET_URL",
+                        "http://somebody-elses:1",
+                        "CRYPTOFEED_PROXY_EXCHANGES__BINANCE__HTTP__URL",
+                        "http://older:1");
+            }
+        });
+
+        try (ConfigurableApplicationContext context = application.run()) {
+            ProxySettings settings = ProxySettingsBinder.bind(context.getEnvironment());
+            assertThat(ProxySettingsBinder.isEnabled(context.getEnvironment())).isTrue();
+            assertThat(settings.enabled()).isTrue();
+            assertThat(settings.defaults().http())
+                    .satisfies(http -> assertThat(http.url()).hasToString("http://ours:1"));
+            assertThat(settings.defaults().websocket()).isNull();
+            assertThat(settings.exchanges()).containsOnlyKeys(ExchangeId.of("binance"));
+        }
     }
 
     @Test

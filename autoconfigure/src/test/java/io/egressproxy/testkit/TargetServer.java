@@ -179,9 +179,13 @@ public final class TargetServer implements AutoCloseable {
                 .toList();
     }
 
-    /** How many connections are open now, whenever they were accepted. */
-    public int openConnections() {
-        return open.size();
+    /** Every connection that is open now, whenever it was accepted. */
+    public List<Seen> openConnections() {
+        synchronized (memory) {
+            return open.stream()
+                    .map(channel -> channel.attr(CONNECTION).get().toSeen())
+                    .toList();
+        }
     }
 
     /**

@@ -12,14 +12,15 @@ import java.util.Random;
 
 /**
  * How long an application takes from the start of its JVM until it runs: without the library's auto-configuration, twice, with the library there and
- * switched off, and with many proxies in its YAML file. One part of the latter is Spring Boot's own reading of so large a file, which a file shows
- * that holds the same list under a key that nobody reads. In each round all take their turn, each in a JVM of its
- * own; those without proxies several times.
+ * switched off, in a file of that one line and in one with the settings of before, and with many proxies in its YAML file, unchecked. One part of the
+ * latter is Spring Boot's own reading of so large a file, which a file shows that holds the same list under a key that nobody reads. In each round
+ * all take their turn, each in a JVM of its own; those without the library and those switched off several times.
  *
  * <p>Arguments: the file for the measurements, how many rounds.
  */
 final class StartUp {
     private static final String SCENARIO = "start of an application";
+    static final String DISABLED_WITH_SETTINGS = "disabled, with settings";
     private static final int MANY = 10_000;
     private static final int TIMES_PER_ROUND = 3; // of those that are to differ by little
     // all of it there from the start, as in benchmarks/run: memory that is touched for the first time costs time, and
@@ -48,6 +49,8 @@ final class StartUp {
         Path few = Files.writeString(directory.resolve("without.yml"), "proxy.enabled: false\n");
         files.put("without the library", few);
         files.put("disabled", few);
+        Path settings = Files.writeString(directory.resolve("settings.yml"), settings(false));
+        files.put(DISABLED_WITH_SETTINGS, settings);
         files.put("without the library again", few);
         files.put("no proxies", Files.writeString(directory.resolve("none.yml"), "proxy.enabled: true\n"));
         files.put(MANY + " proxies", Files.writeString(directory.resolve("many.yml"), "proxy:\n" + proxies()));
@@ -56,7 +59,8 @@ final class StartUp {
                 Files.writeString(directory.resolve("unread.yml"), "proxy.enabled: true\nunrelated:\n" + proxies()));
         Measurements measurements = new Measurements();
         List<String> order = new ArrayList<>();
-        files.forEach((name, file) -> order.addAll(Collections.nCopies(file == few ? TIMES_PER_ROUND : 1, name)));
+        files.forEach((name, file) ->
+                order.addAll(Collections.nCopies(file == few || file == settings ? TIMES_PER_ROUND : 1, name)));
         int rounds = Integer.parseInt(arguments[1]);
         try (Children children = new Children()) {
             for (int i = 0; i < rounds; i++) {
@@ -75,6 +79,33 @@ final class StartUp {
         }
         measurements.print(SCENARIO);
         measurements.write(arguments[0]);
+    }
+
+    /** As a user leaves them who switches the library off for a while: a pool for each exchange, and a service that decides. */
+    static String settings(boolean enabled) {
+        StringBuilder yaml = new StringBuilder(
+                """
+                proxy:
+                  enabled: %s
+                  external-service:
+                    enabled: true
+                    endpoints: ["https://proxy-service-1.example.org", "https://proxy-service-2.example.org"]
+                    auth-credentials:
+                      token: ${PROXY_SERVICE_TOKEN:none}
+                  exchanges:
+                """
+                        .formatted(enabled));
+        for (String exchange : List.of("binance", "kraken", "coinbase", "bitstamp", "okx")) {
+            yaml.append("    %1$s:\n      hosts: [\"*.%1$s.com\"]\n      require-proxy: true\n".formatted(exchange));
+            for (String type : List.of("http", "websocket")) {
+                yaml.append("      %s:\n        strategy: least_connections\n        pool:\n".formatted(type));
+                for (int i = 1; i <= 3; i++) {
+                    yaml.append(
+                            "          - url: socks5://user:password@%s-%d.example.org:1080\n".formatted(exchange, i));
+                }
+            }
+        }
+        return yaml.toString();
     }
 
     private static String proxies() {

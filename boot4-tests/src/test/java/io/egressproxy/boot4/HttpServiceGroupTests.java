@@ -21,11 +21,13 @@ import org.springframework.boot.WebApplicationType;
 import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
 import org.springframework.boot.builder.SpringApplicationBuilder;
 import org.springframework.boot.http.client.InetAddressFilter;
+import org.springframework.boot.test.context.FilteredClassLoader;
 import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Import;
 import org.springframework.core.NestedExceptionUtils;
+import org.springframework.core.io.DefaultResourceLoader;
 import org.springframework.http.client.JdkClientHttpRequestFactory;
 import org.springframework.http.client.reactive.JdkClientHttpConnector;
 import org.springframework.web.client.RestClient;
@@ -91,6 +93,10 @@ class HttpServiceGroupTests {
     static class ReactiveGroup {}
 
     private ConfigurableApplicationContext application(Map<String, Object> properties, Class<?>... others) {
+        return builder(others).properties(properties).run();
+    }
+
+    private SpringApplicationBuilder builder(Class<?>... others) {
         return new SpringApplicationBuilder(Application.class)
                 .sources(others)
                 .web(WebApplicationType.NONE)
@@ -110,9 +116,7 @@ class HttpServiceGroupTests {
                         "proxy.exchanges.other.hosts",
                         "localhost",
                         "proxy.exchanges.other.http.url",
-                        second.url()))
-                .properties(properties)
-                .run();
+                        second.url()));
     }
 
     @Test
@@ -231,6 +235,25 @@ class HttpServiceGroupTests {
         }
     }
 
+    @Test
+    @Tag("no-leak")
+    void withoutSpringBootsModuleForClientsGroupsStopTheStart() {
+        ClassLoader without = new FilteredClassLoader(
+                "org.springframework.boot.http.client.autoconfigure.reactive.ClientHttpConnectorBuilderCustomizer");
+        ClassLoader before = Thread.currentThread().getContextClassLoader();
+        try {
+            Thread.currentThread().setContextClassLoader(without);
+            assertThatThrownBy(() -> builder(OwnBaseUrls.class)
+                            .resourceLoader(new DefaultResourceLoader(without))
+                            .run()
+                            .close())
+                    .hasStackTraceContaining("add org.springframework.boot:spring-boot-http-client");
+            assertThat(target.seen()).isEmpty();
+        } finally {
+            Thread.currentThread().setContextClassLoader(before);
+        }
+    }
+
     @Configuration(proxyBeanMethods = false)
     static class OwnTransports {
         @Bean
@@ -282,12 +305,23 @@ class HttpServiceGroupTests {
 
     @Test
     @Tag("no-leak")
-    void theFilterOfAddressesHoldsWhereAConnectionIsDirectAndLeavesProxiedOnesAlone() {
+    void theFilterOfAddressesHoldsForAddressesInUrlsAndWhereAConnectionIsDirect() {
         try (ConfigurableApplicationContext context =
                 application(Map.of("proxy.no-proxy", "localhost"), ExternalAddressesOnly.class)) {
-            assertThat(context.getBean(Blocking.class).whoAmI()).contains(first.egressAddress());
-            assertThatThrownBy(() -> context.getBean(Reactive.class).whoAmI().block(PATIENCE))
+            assertThatThrownBy(() -> context.getBean(Blocking.class).whoAmI())
+                    .as("an address that would go through a proxy")
                     .hasStackTraceContaining("FilteredHostException");
+            assertThatThrownBy(() -> context.getBean(Reactive.class).whoAmI().block(PATIENCE))
+                    .as("a name that is resolved here")
+                    .hasStackTraceContaining("FilteredHostException");
+            assertThat(target.seen()).isEmpty();
+        }
+    }
+
+    @Test
+    void theFilterOfAddressesLeavesANameAloneThatAProxyResolves() {
+        try (ConfigurableApplicationContext context = application(Map.of(), ExternalAddressesOnly.class)) {
+            assertThat(context.getBean(Reactive.class).whoAmI().block(PATIENCE)).contains(second.egressAddress());
             assertThat(target.directConnections()).isEmpty();
         }
     }

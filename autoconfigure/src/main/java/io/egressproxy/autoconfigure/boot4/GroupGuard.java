@@ -12,6 +12,7 @@ import org.springframework.aot.hint.RuntimeHints;
 import org.springframework.aot.hint.RuntimeHintsRegistrar;
 import org.springframework.aot.hint.TypeReference;
 import org.springframework.beans.factory.FactoryBean;
+import org.springframework.boot.context.properties.bind.BindableRuntimeHintsRegistrar;
 import org.springframework.core.Ordered;
 import org.springframework.util.ClassUtils;
 import org.springframework.util.ReflectionUtils;
@@ -96,6 +97,8 @@ final class GroupGuard implements FactoryBean<Object> {
         @Override
         public void registerHints(RuntimeHints hints, @Nullable ClassLoader classLoader) {
             if (ClassUtils.isPresent(REGISTRY, classLoader)) {
+                BindableRuntimeHintsRegistrar.forTypes(Boot4HttpClientAutoConfiguration.GroupSettings.class)
+                        .registerHints(hints);
                 hints.reflection().registerMethod(forEachClient(), ExecutableMode.INVOKE);
                 for (String proxied : new String[] {OF_REST_CLIENTS, OF_WEB_CLIENTS, CALLBACK}) {
                     hints.reflection().registerType(TypeReference.of(proxied));
