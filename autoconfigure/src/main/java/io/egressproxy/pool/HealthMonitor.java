@@ -75,7 +75,8 @@ public final class HealthMonitor implements AutoCloseable {
     private long notBeforeNanos; // when the checks made so far have used up their share of the time
     private long lastTurnNanos;
     private boolean ownNetworkSuspected;
-    private boolean ownNetworkCleared;
+    private long suspectedSinceNanos;
+    private boolean ownNetworkCleared; // by a proxy that works while most fail
     private volatile boolean closed; // written under the lock
 
     /** A proxy, when it is checked next, and what the checks so far have shown. Guarded by the monitor. */
@@ -362,7 +363,8 @@ public final class HealthMonitor implements AutoCloseable {
         long interval = watched.pool.healthCheck().interval().toNanos();
         boolean failedSince = watched.lastFailed && now() - watched.lastResultNanos <= idle;
         boolean heldDown = watched.proxy.isDown() || watched.pool.isHeldDown(watched.proxy);
-        if (idle >= interval || failedSince || heldDown) {
+        boolean beforeSuspicion = ownNetworkSuspected && now() - suspectedSinceNanos <= idle;
+        if (idle >= interval || failedSince || heldDown || beforeSuspicion) {
             return false;
         }
         succeeded(watched, watched.level);
@@ -490,10 +492,12 @@ public final class HealthMonitor implements AutoCloseable {
     /** Each proxy's last result counts, however old: nothing newer can be known of one whose checks have become rarer. */
     private void suspectOwnNetwork() {
         boolean most = all.size() >= OWN_NETWORK_LEAST_PROXIES && failing >= Math.ceil(all.size() * OWN_NETWORK_SHARE);
-        if (!most) {
+        if (!most || failing == all.size()) { // in the latter case what has shown that the network works fails as well
             ownNetworkCleared = false;
-        } else if (!ownNetworkSuspected && !ownNetworkCleared) {
+        }
+        if (most && !ownNetworkSuspected && !ownNetworkCleared) {
             ownNetworkSuspected = true;
+            suspectedSinceNanos = now();
             log.warn(
                     "{} of {} proxies fail their health checks at once: this machine's own network is suspected, and no"
                             + " verdict is changed until a check succeeds.",

@@ -249,6 +249,54 @@ class HealthMonitorTests {
         assertThat(monitor.isOwnNetworkSuspected()).isTrue();
     }
 
+    @Test
+    void theOwnNetworkIsSuspectedAgainWhenTheOneThatWorkedFailsAsWell() {
+        pool(6);
+        pass(5);
+        dead.addAll(List.of("p0", "p1", "p2", "p3", "p4"));
+        pass(300);
+        assertThat(monitor.isOwnNetworkSuspected()).as("one works").isFalse();
+        dead.add("p5");
+        pass(31);
+        assertThat(monitor.isOwnNetworkSuspected()).as("none works").isTrue();
+        dead.remove("p5");
+        pass(31);
+        assertThat(monitor.isOwnNetworkSuspected()).isFalse();
+    }
+
+    @Test
+    void aConnectionFromBeforeTheSuspicionDoesNotShowThatTheNetworkWorks() {
+        ProxyPool pool = pool(5);
+        pass(20);
+        dead.add("p4");
+        pass(13);
+        dead.clear();
+        pass(7); // one failure, and its checks come at other times than those of the others
+        dead.addAll(List.of("p0", "p1", "p2", "p3", "p4"));
+        for (int second = 0; !monitor.isOwnNetworkSuspected(); second++) {
+            assertThat(second).isLessThan(60);
+            connectThrough(pool, "p4");
+            pass(1);
+        }
+        checked.clear();
+        for (int second = 0; second < 30; second++) {
+            assertThat(monitor.isOwnNetworkSuspected())
+                    .as("%s s later, checked meanwhile: %s", second, checked)
+                    .isTrue();
+            pass(1);
+        }
+        assertThat(checked).contains("p4");
+    }
+
+    private static void connectThrough(ProxyPool pool, String host) {
+        for (int i = 0; i < 5; i++) {
+            ProxyPool.Use connection = (ProxyPool.Use) pool.acquire(TARGET, List.of());
+            if (connection.proxy().host().equals(host)) {
+                connection.established();
+            }
+        }
+    }
+
     private void fail(ProxyPool pool, String host, ConnectionStage stage) {
         for (int failures = 0; failures < 3; ) {
             ProxyPool.Use use = (ProxyPool.Use) pool.acquire(TARGET, List.of());
