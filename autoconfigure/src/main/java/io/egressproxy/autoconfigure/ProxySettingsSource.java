@@ -61,10 +61,13 @@ final class ProxySettingsSource {
         return used;
     }
 
-    /** The settings as they were at the start. */
+    /** The settings as they were at the start. While they are switched off, no others are read: that would be a part of each start. */
     ProxySettings read() {
         used = true;
-        return read(environment);
+        boolean nobodyElseSays = customizers.orderedStream().findAny().isEmpty();
+        return nobodyElseSays && ProxySettingsBinder.isSwitchedOff(environment)
+                ? ProxySettings.builder().enabled(false).build()
+                : read(environment);
     }
 
     /**

@@ -53,6 +53,24 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
         return new PoolSnapshot(usable.toArray(PooledProxy[]::new), turns, nanoTime);
     }
 
+    /** The same and one more of the pool, at its place in the list. */
+    PoolSnapshot with(PooledProxy more) {
+        int found = Arrays.binarySearch(proxies, more, PooledProxy.IN_LIST_ORDER);
+        int place = found < 0 ? -found - 1 : found;
+        PooledProxy[] all = Arrays.copyOf(proxies, proxies.length + 1);
+        System.arraycopy(proxies, place, all, place + 1, proxies.length - place);
+        all[place] = more;
+        return new PoolSnapshot(all, turns, nanoTime);
+    }
+
+    /** The same without one of its proxies. */
+    PoolSnapshot without(PooledProxy one) {
+        int place = Arrays.binarySearch(proxies, one, PooledProxy.IN_LIST_ORDER);
+        PooledProxy[] others = Arrays.copyOf(proxies, proxies.length - 1);
+        System.arraycopy(proxies, place + 1, others, place, others.length - place);
+        return new PoolSnapshot(others, turns, nanoTime);
+    }
+
     /** Other proxies of the pool, in the order of the list. */
     PoolSnapshot unweighted(List<PooledProxy> others) {
         return new PoolSnapshot(others.toArray(PooledProxy[]::new), LIST_ORDER, nanoTime);
@@ -126,9 +144,15 @@ final class PoolSnapshot implements ProxySelectionStrategy.Candidates {
         return proxy.load(nanoTime);
     }
 
-    /** Whether a proxy is less busy than that; at the clock is looked only if it has failed of late, and hardly ever then. */
-    boolean isLessBusy(PooledProxy proxy, int load) {
-        return proxy.activeConnections() < load && proxy.load(nanoTime) < load;
+    /** Whether a proxy is less busy than that; at the clock is looked only if one has failed of late, and hardly ever then. */
+    boolean hasLessBusy(int load) {
+        PooledProxy[] list = proxies; // each look at a count would read the field anew
+        for (PooledProxy proxy : list) {
+            if (proxy.activeConnections() < load && proxy.load(nanoTime) < load) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Whether more than one of the proxies is not among those left out. */

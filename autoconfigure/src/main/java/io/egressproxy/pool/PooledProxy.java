@@ -6,6 +6,7 @@ import io.egressproxy.ProxyDecision.UseProxy;
 import io.egressproxy.ProxyUrl;
 import io.egressproxy.settings.PoolMember;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
@@ -17,6 +18,9 @@ import org.jspecify.annotations.Nullable;
 
 /** A proxy of a pool, and what its connections have told about it. */
 final class PooledProxy {
+    /** As the pool lists them. */
+    static final Comparator<PooledProxy> IN_LIST_ORDER = Comparator.comparingInt(proxy -> proxy.place);
+
     private static final int PENALTY = 4;
     private static final int PENALIZED =
             1 << 30; // a bit of the count, so that who compares many proxies reads one field of each
@@ -51,6 +55,7 @@ final class PooledProxy {
 
     private final ProxyUrl url;
     private final ProxyBreaker breaker;
+    private int place;
     private volatile PoolMember member;
     private volatile Duration timeout;
     private volatile @Nullable String sslBundle;
@@ -85,6 +90,11 @@ final class PooledProxy {
         member = changed;
         timeout = changedTimeout;
         sslBundle = changedSslBundle;
+    }
+
+    /** Which of the pool's list it is; guarded by the pool. */
+    void place(int index) {
+        place = index;
     }
 
     /** It is no longer one of the pool: what its connections still tell concerns nobody. */

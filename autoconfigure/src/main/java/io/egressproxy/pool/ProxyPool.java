@@ -15,8 +15,10 @@ import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import io.egressproxy.settings.SettingsProblem;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -70,6 +72,7 @@ public final class ProxyPool {
     private final AvoidedProxies avoided = new AvoidedProxies();
     private final Map<ProxyTarget, Silence> silences = new ConcurrentHashMap<>();
     private final Object lock = new Object();
+    private final Set<PooledProxy> out = new HashSet<>(); // those that are not usable; guarded by the lock
     private volatile HealthCheck.@Nullable Level checkLevel;
     private volatile CheckRequests checkRequests = CheckRequests.NONE;
     private volatile long roundAtNanos;
@@ -298,6 +301,7 @@ public final class ProxyPool {
                 .filter(PoolMember::enabled)
                 .map(this::pooled)
                 .toList();
+        inListOrder(proxies);
         this.urls = urls(proxies);
         this.usable = PoolSnapshot.of(proxies, nanoTime);
         this.spares = usable.unweighted(List.of());
@@ -324,6 +328,12 @@ public final class ProxyPool {
             throw new IllegalArgumentException(
                     "there is no strategy '" + SettingsProblem.shown(name) + "': use round_robin,"
                             + " random, least_connections, or the name of a ProxySelectionStrategy bean");
+        }
+    }
+
+    private static void inListOrder(List<PooledProxy> proxies) {
+        for (int i = 0; i < proxies.size(); i++) {
+            proxies.get(i).place(i);
         }
     }
 
@@ -408,6 +418,7 @@ public final class ProxyPool {
             next.forEach(proxy -> proxy.drain(null)); // those that were to take over have gone
             log.warn("pool {}: all that is left of it was drained, and is no longer", name);
         }
+        inListOrder(next);
         proxies = next;
         urls = urls(next);
         usable = PoolSnapshot.of(next, nanoTime);
@@ -984,7 +995,7 @@ public final class ProxyPool {
                     proxy.changed("health check: " + reason, now);
                 }
                 proxy.down(true);
-                publish();
+                publish(proxy);
                 outListeners.forEach(listener -> listener.accept(proxy.url()));
                 described(log.atWarn(), proxy)
                         .addKeyValue("reason", reason)
@@ -1040,7 +1051,7 @@ public final class ProxyPool {
 
     private void back(PooledProxy proxy, String how) {
         proxy.changed(how + " again", nanoTime.getAsLong());
-        publish();
+        publish(proxy);
         if (usable.size() == 1 && proxies.size() > 1) {
             checkRequests
                     .requestAll(); // what ended for one may have ended for all, and their next checks may be far off
@@ -1080,7 +1091,7 @@ public final class ProxyPool {
             if (wasClosed && !proxy.isDown()) { // else it was out before
                 proxy.changed(failure.detail(), now);
             }
-            publish();
+            publish(proxy);
             outListeners.forEach(listener -> listener.accept(proxy.url()));
             checkRequests.request(proxy, proxy.breaker().untilNanos() - now);
             described(log.atWarn(), proxy)
@@ -1198,22 +1209,49 @@ public final class ProxyPool {
 
     /** Whether one more may be left out altogether: at most the configured share, counted with it, and never the last. */
     private boolean mayEject(PooledProxy proxy) {
-        long ejected = proxies.stream()
+        long ejected = out.stream()
                 .filter(other -> other != proxy && !other.isDown() && other.isEjected())
                 .count();
-        boolean another = proxies.stream().anyMatch(other -> other != proxy && other.isUsable());
+        boolean another = usable.size() > (out.contains(proxy) ? 0 : 1);
         return another
                 && (ejected + 1) * 100
                         <= (long) proxies.size() * settings.circuitBreaker().maxEjectedPercent();
     }
 
+    /** After changes of any. */
     private void publish() {
-        List<PooledProxy> closed =
-                proxies.stream().filter(PooledProxy::isUsable).toList();
-        usable = usable.only(closed);
-        spares = usable.unweighted(proxies.stream().filter(PooledProxy::isSpare).toList());
+        List<PooledProxy> well = new ArrayList<>(proxies.size());
+        out.clear();
+        for (PooledProxy proxy : proxies) {
+            (proxy.isUsable() ? well : out).add(proxy);
+        }
+        usable = usable.only(well);
+        published();
+    }
+
+    /** After a change of one; no other is looked at, since their counts are being written. */
+    private void publish(PooledProxy changed) {
+        if (changed.isRemoved()) {
+            return;
+        }
+        boolean wasOut = out.contains(changed);
+        if (changed.isUsable() && wasOut) {
+            out.remove(changed);
+            usable = usable.with(changed);
+        } else if (!changed.isUsable() && !wasOut) {
+            out.add(changed);
+            usable = usable.without(changed);
+        }
+        published();
+    }
+
+    private void published() {
+        spares = usable.unweighted(out.stream()
+                .filter(PooledProxy::isSpare)
+                .sorted(PooledProxy.IN_LIST_ORDER)
+                .toList());
         scheduleProbe();
-        if (closed.isEmpty()) {
+        if (usable.size() == 0) {
             requestCheckRound();
         }
     }
@@ -1242,13 +1280,13 @@ public final class ProxyPool {
     private void scheduleProbe() {
         long now = nanoTime.getAsLong();
         OptionalLong first = LongStream.concat(
-                        proxies.stream()
+                        out.stream()
                                 .filter(proxy -> proxy.breaker().state() != ProxyBreaker.State.CLOSED
                                         && proxy.drain() == null
                                         && !proxy.isDown()
                                         && !healsByCheck(proxy))
                                 .mapToLong(proxy -> proxy.breaker().untilNanos() - now),
-                        proxies.stream()
+                        out.stream()
                                 .map(PooledProxy::drain)
                                 .filter(drain -> drain != null && drain.untilNanos() != null)
                                 .mapToLong(drain -> Objects.requireNonNull(

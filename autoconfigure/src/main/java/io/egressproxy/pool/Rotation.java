@@ -3,7 +3,7 @@ package io.egressproxy.pool;
 import java.util.concurrent.atomic.AtomicLongFieldUpdater;
 
 /** Whose turn it is, as a place on a circle of 2^63 steps. A strategy is one itself: whatever stands between it and the counter is paid for by each connection. */
-class Rotation {
+class Rotation extends CacheLine {
     private static final AtomicLongFieldUpdater<Rotation> POSITION =
             AtomicLongFieldUpdater.newUpdater(Rotation.class, "position");
 

@@ -149,7 +149,7 @@ abstract class Selection extends Rotation {
             if (bestLoad == 0) {
                 return best;
             }
-            if (best != null && !weighted && leftOut.isEmpty() && isLeast(bestLoad, usable)) {
+            if (best != null && !weighted && leftOut.isEmpty() && !usable.hasLessBusy(bestLoad)) {
                 return best; // the ordinary case, and quickly found out
             }
             int ties = 0;
@@ -172,15 +172,6 @@ abstract class Selection extends Rotation {
                 bestLoad = load;
             }
             return best;
-        }
-
-        private static boolean isLeast(int load, PoolSnapshot usable) {
-            for (int i = 0; i < usable.size(); i++) {
-                if (usable.isLessBusy(usable.get(i), load)) {
-                    return false;
-                }
-            }
-            return true;
         }
 
         private static @Nullable PooledProxy lessBusyOfTwo(PoolSnapshot usable, Collection<ProxyUrl> leftOut) {

@@ -94,11 +94,25 @@ public final class ProxySettingsBinder {
      * @return false also if it is set to something that is neither true nor false; {@link #bind} says so
      */
     public static boolean isEnabled(ConfigurableEnvironment environment) {
+        return Boolean.TRUE.equals(enabled(environment));
+    }
+
+    /**
+     * Whether {@code proxy.enabled} is false, by whatever name and from wherever it is set. Does not look at anything else.
+     *
+     * @param environment the environment to read
+     * @return false also if it is not set, so that whoever forgot or misspelt it hears of it
+     */
+    public static boolean isSwitchedOff(ConfigurableEnvironment environment) {
+        return Boolean.FALSE.equals(enabled(environment));
+    }
+
+    private static @Nullable Boolean enabled(ConfigurableEnvironment environment) {
         ProxySettingsBinder binder = new ProxySettingsBinder(environment, ProxySettingsBinder::maySayEnabled);
         List<SettingsProblem> ignored = new ArrayList<>();
         return binder.binder(binder.sources())
                 .bind(ENABLED, Bindable.of(Boolean.class), new ProblemCollector(ignored))
-                .orElse(false);
+                .orElse(null);
     }
 
     /** Several conditions ask at each start, and shall not go through ten thousand proxies each time. */
@@ -153,15 +167,9 @@ public final class ProxySettingsBinder {
         }
     }
 
-    /** Whether a source holds nothing that makes settings differ from those of an empty tree. */
     private static boolean saysNothing(ConfigurationPropertySource source) {
-        return source instanceof TranslatedSource own
-                ? own.stream().allMatch(name -> name.equals(ENABLED) && isFalse(own.getConfigurationProperty(name)))
-                : source.containsDescendantOf(TREE) == ConfigurationPropertyState.ABSENT;
-    }
-
-    private static boolean isFalse(@Nullable ConfigurationProperty property) {
-        return property != null && "false".equals(String.valueOf(property.getValue()));
+        return !(source instanceof TranslatedSource)
+                && source.containsDescendantOf(TREE) == ConfigurationPropertyState.ABSENT;
     }
 
     /** What is wrong with the settings that could be bound, but for what comes of those that could not. */

@@ -300,6 +300,31 @@ class TransparentClientsTests {
                         "proxyRouter", "clientRoutes", "proxyHealthChecks", "proxyHealthMonitoring", "proxyInjector"));
     }
 
+    @Test
+    void whatIsSwitchedOffStartsWhateverElseIsWrittenThere() {
+        ApplicationContextRunner wrong = trusting.withPropertyValues(
+                "proxy.default.http.url=http://proxy-without-a-port", "proxy.default.htpp.url=http://127.0.0.1:1");
+        wrong.withPropertyValues("proxy.enabled=false").run(context -> {
+            assertThat(context).hasNotFailed();
+            webClient(context, target.url("https", "/whoami"));
+            assertThat(target.directConnections()).isNotEmpty();
+        });
+        wrong.run(context -> assertThat(context)
+                .as("not said to be off: perhaps by a mistake in that very name")
+                .getFailure()
+                .hasStackTraceContaining("proxy.default.htpp")
+                .hasStackTraceContaining("proxy.default.http.url"));
+    }
+
+    @Test
+    void codeThatSwitchesOnGetsTheSettingsThatWereSwitchedOff() {
+        trusting.withConfiguration(AutoConfigurations.of(SwitchedOnInTime.class))
+                .withPropertyValues(
+                        "proxy.enabled=false", "proxy.no-proxy=", "proxy.default.http.url=" + fallback.url())
+                .run(context -> assertThat(webClient(context, target.url("http", "/whoami")))
+                        .contains(fallback.egressAddress()));
+    }
+
     @AutoConfiguration(
             afterName = {
                 "io.egressproxy.autoconfigure.boot3.Boot3HttpClientAutoConfiguration",
