@@ -24,9 +24,11 @@ import io.egressproxy.settings.PoolMember;
 import io.egressproxy.settings.ProxyEntry;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Predicate;
@@ -36,6 +38,8 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
+import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.RepetitionInfo;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -48,6 +52,7 @@ class ProxyPoolTests {
     private static final Outcome SUCCESS = new Outcome.Succeeded(Duration.ofMillis(5));
     private static final Outcome REFUSED = failure(ConnectionStage.TCP, Blame.PROXY);
     private static final Outcome SILENT = failure(ConnectionStage.HANDSHAKE, Blame.PROXY);
+    private static final Outcome CREDENTIALS = failure(ConnectionStage.HANDSHAKE, Blame.CREDENTIALS);
     private static final Outcome AMBIGUOUS = failure(ConnectionStage.HANDSHAKE, Blame.AMBIGUOUS);
     private static final ProxyTarget TARGET = target("api.binance.com");
 
@@ -126,6 +131,58 @@ class ProxyPoolTests {
             use.close(wanted ? outcome : SUCCESS);
             left -= wanted ? 1 : 0;
         }
+    }
+
+    /** A change of one proxy changes what is given by this one, without looking at the others. */
+    @RepeatedTest(50)
+    void whateverHappensConnectionsGetThoseThatAreUpInTheOrderOfTheList(RepetitionInfo repetition) {
+        Random random = new Random(repetition.getCurrentRepetition());
+        ProxyPool pool = pool(entry("round_robin", OnExhausted.FAIL, members(6)));
+        pool.checkedBy(HealthCheck.Level.TARGET, ProxyPool.CheckRequests.NONE);
+        for (int step = 0; step < 100; step++) {
+            PooledProxy one = pool.members().get(random.nextInt(pool.members().size()));
+            switch (random.nextInt(8)) {
+                case 0 -> pool.checkFailed(one, true, "as it should");
+                case 1, 2 -> pool.checkSucceeded(one, HealthCheck.Level.TARGET, true);
+                case 3 -> pool.drain(one.url()::equals, "for a while", null);
+                case 4 -> pool.resume(one.url()::equals);
+                case 5 -> pass(Duration.ofSeconds(random.nextInt(20)));
+                case 6 -> {
+                    List<PoolMember> others = new ArrayList<>(members(7));
+                    others.remove(random.nextInt(7));
+                    Collections.shuffle(others, random);
+                    pool.prepare(entry("round_robin", OnExhausted.FAIL, others), name -> null)
+                            .run();
+                    pool.checkFailed(one, true, "perhaps no longer one of the pool");
+                }
+                default -> {
+                    if (pool.acquire(TARGET, List.of()) instanceof ProxyPool.Use use) {
+                        use.close(random.nextBoolean() ? CREDENTIALS : SUCCESS);
+                    }
+                }
+            }
+            List<String> up = pool.states().stream()
+                    .filter(member -> member.state() == ProxyPool.MemberState.UP)
+                    .map(member -> member.proxy().host())
+                    .toList();
+            assertThat(pool.count(ProxyPool.MemberState.UP)).isEqualTo(up.size());
+            if (!up.isEmpty()) {
+                List<String> given = givenInTurn(pool, up.size());
+                assertThat(given).as("step %d", step).containsExactlyInAnyOrderElementsOf(up);
+                Collections.rotate(given, -given.indexOf(up.get(0)));
+                assertThat(given).as("step %d", step).isEqualTo(up);
+            }
+        }
+    }
+
+    private static List<String> givenInTurn(ProxyPool pool, int count) {
+        List<String> hosts = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            ProxyPool.Use use = use(pool);
+            hosts.add(use.proxy().host());
+            use.close(new Outcome.Cancelled());
+        }
+        return hosts;
     }
 
     @Test

@@ -12,7 +12,7 @@ import java.util.Random;
 
 /**
  * How long an application takes from the start of its JVM until it runs: without the library's auto-configuration, twice, with the library there and
- * switched off, in a file of that one line and in one with the settings of before, and with many proxies in its YAML file, unchecked. One part of the
+ * switched off, all three with the settings left in the file that it had before, and with many proxies in its YAML file, unchecked. One part of the
  * latter is Spring Boot's own reading of so large a file, which a file shows that holds the same list under a key that nobody reads. In each round
  * all take their turn, each in a JVM of its own; those without the library and those switched off several times.
  *
@@ -20,7 +20,6 @@ import java.util.Random;
  */
 final class StartUp {
     private static final String SCENARIO = "start of an application";
-    static final String DISABLED_WITH_SETTINGS = "disabled, with settings";
     private static final int MANY = 10_000;
     private static final int TIMES_PER_ROUND = 3; // of those that are to differ by little
     // all of it there from the start, as in benchmarks/run: memory that is touched for the first time costs time, and
@@ -46,12 +45,10 @@ final class StartUp {
     public static void main(String[] arguments) throws IOException, InterruptedException {
         Path directory = Files.createTempDirectory("startup");
         Map<String, Path> files = new LinkedHashMap<>();
-        Path few = Files.writeString(directory.resolve("without.yml"), "proxy.enabled: false\n");
-        files.put("without the library", few);
-        files.put("disabled", few);
-        Path settings = Files.writeString(directory.resolve("settings.yml"), settings(false));
-        files.put(DISABLED_WITH_SETTINGS, settings);
-        files.put("without the library again", few);
+        Path off = Files.writeString(directory.resolve("off.yml"), settings(false));
+        files.put("without the library", off);
+        files.put("disabled", off);
+        files.put("without the library again", off);
         files.put("no proxies", Files.writeString(directory.resolve("none.yml"), "proxy.enabled: true\n"));
         files.put(MANY + " proxies", Files.writeString(directory.resolve("many.yml"), "proxy:\n" + proxies()));
         files.put(
@@ -59,8 +56,7 @@ final class StartUp {
                 Files.writeString(directory.resolve("unread.yml"), "proxy.enabled: true\nunrelated:\n" + proxies()));
         Measurements measurements = new Measurements();
         List<String> order = new ArrayList<>();
-        files.forEach((name, file) ->
-                order.addAll(Collections.nCopies(file == few || file == settings ? TIMES_PER_ROUND : 1, name)));
+        files.forEach((name, file) -> order.addAll(Collections.nCopies(file == off ? TIMES_PER_ROUND : 1, name)));
         int rounds = Integer.parseInt(arguments[1]);
         try (Children children = new Children()) {
             for (int i = 0; i < rounds; i++) {
