@@ -49,7 +49,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
 
         @Override
         public String toString() {
-            return plan.target.getHostString() + ":" + plan.target.getPort(); // also a tag of metrics
+            return plan.host + ":" + plan.target.getPort(); // also a tag of metrics
         }
     }
 
@@ -73,6 +73,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
     }
 
     private final InetSocketAddress target;
+    private final String host;
     private final int attempts;
     private List<ProxyUrl> tried = List.of();
     private List<ProxyConnectionException.Attempt> failures = List.of();
@@ -85,6 +86,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
 
     private ConnectionPlan(InetSocketAddress target, int attempts) {
         this.target = target;
+        this.host = target.getHostString(); // which makes a text of an address each time
         this.attempts = attempts;
     }
 
@@ -108,6 +110,11 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
 
     InetSocketAddress target() {
         return target;
+    }
+
+    /** The target's name, or its address as a text. */
+    String host() {
+        return host;
     }
 
     /** The proxies that have failed, for the router to leave out. */
@@ -198,7 +205,7 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
         }
         List<? extends SocketAddress> selected = selection.apply(addresses);
         if (selected == null || selected.isEmpty()) {
-            throw new UnknownHostException("the client selects none of the addresses of " + target.getHostString());
+            throw new UnknownHostException("the client selects none of the addresses of " + host);
         }
         return selected.stream().map(InetSocketAddress.class::cast).toList();
     }
@@ -213,13 +220,13 @@ final class ConnectionPlan extends AbstractList<SocketAddress> {
         if (selection == null) {
             return;
         }
-        String host = asAProxyReadsIt(target.getHostString());
-        InetAddress literal = NameResolution.literal(host);
+        String asRead = asAProxyReadsIt(host);
+        InetAddress literal = NameResolution.literal(asRead);
         if (literal != null) {
             selected(List.of(new InetSocketAddress(literal, target.getPort())));
-        } else if (NUMBER_AT_THE_END.matcher(host).matches()) {
-            throw new UnknownHostException(target.getHostString()
-                    + " is no name, and no address in a spelling that the client can be asked about");
+        } else if (NUMBER_AT_THE_END.matcher(asRead).matches()) {
+            throw new UnknownHostException(
+                    host + " is no name, and no address in a spelling that the client can be asked about");
         }
     }
 

@@ -18,6 +18,7 @@ import io.netty.handler.ssl.SslCloseCompletionEvent;
 import io.netty.handler.ssl.SslHandshakeCompletionEvent;
 import io.netty.util.ReferenceCountUtil;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.UnknownHostException;
@@ -102,7 +103,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
                     "the client has a proxy of its own, by proxy() after the route or by proxyWhen();" + " remove it");
             return;
         }
-        if (!isHost(address.getHostString())) {
+        if (!isHost(connection.host())) {
             refuse(ctx, connection, "its host is no valid name or address");
             return;
         }
@@ -113,7 +114,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
             return;
         }
         changesBefore = route.channels().changes();
-        ProxyTarget wanted = route.leases().target(address.getHostString(), address.getPort());
+        ProxyTarget wanted = route.leases().target(connection.host(), address.getPort());
         target = wanted;
         ProxyLease atOnce;
         try {
@@ -150,7 +151,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
     private void refuse(ChannelHandlerContext ctx, ConnectionPlan connection, String reason) {
         InetSocketAddress address = connection.target();
         Throwable refusal = new ProxyConnectionException(
-                route.leases().target(address.getHostString(), address.getPort()), List.of(), reason, null);
+                route.leases().target(connection.host(), address.getPort()), List.of(), reason, null);
         end(ctx, connection, refusal);
     }
 
@@ -193,11 +194,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
             throughProxy(ctx, local, connection, use);
         } else if (granted.decision() instanceof Direct) {
             if (connection.isTargetUnknown()) { // nothing is wrong with the proxy that was left out: no way round it
-                refused(
-                        ctx,
-                        connection,
-                        wanted,
-                        new UnknownHostException(connection.target().getHostString()));
+                refused(ctx, connection, wanted, new UnknownHostException(connection.host()));
             } else {
                 directly(ctx, local, connection);
             }
@@ -267,17 +264,23 @@ final class RoutingHandler extends ChannelDuplexHandler {
         return addresses;
     }
 
-    /** The address that goes to the proxy is the target's name, but for plain SOCKS 4, which carries none. */
+    /** What goes to the proxy is the target as the client named it, but for plain SOCKS 4, which carries no name. */
     private void address(
             ChannelHandlerContext ctx,
             @Nullable SocketAddress local,
             ConnectionPlan connection,
             UseProxy use,
             ConnectionPlan.PartlyTried proxy) {
-        String host = connection.target().getHostString();
+        String host = connection.host();
         int port = connection.target().getPort();
         if (use.proxy().scheme() != ProxyUrl.Scheme.SOCKS4) {
-            tunnel(ctx, local, connection, use, proxy, InetSocketAddress.createUnresolved(host, port));
+            tunnel(
+                    ctx,
+                    local,
+                    connection,
+                    use,
+                    proxy,
+                    asNamed(host, port, use.proxy().scheme()));
             return;
         }
         stage = ConnectionStage.SELECT; // what goes wrong now, or takes too long, has nothing to do with the proxy
@@ -301,6 +304,13 @@ final class RoutingHandler extends ChannelDuplexHandler {
                         allowed -> tunnel(ctx, local, connection, use, proxy, allowed.get(0)));
             }
         });
+    }
+
+    /** SOCKS 5 has a form of its own for an address, and not every proxy looks for one in that of names. */
+    private static InetSocketAddress asNamed(String host, int port, ProxyUrl.Scheme scheme) {
+        boolean mayBe = scheme == ProxyUrl.Scheme.SOCKS5 && host.indexOf('%') < 0; // a zone is one of this machine's
+        InetAddress literal = mayBe ? NameResolution.literal(host) : null;
+        return literal == null ? InetSocketAddress.createUnresolved(host, port) : new InetSocketAddress(literal, port);
     }
 
     private void tunnel(
@@ -366,7 +376,7 @@ final class RoutingHandler extends ChannelDuplexHandler {
             selected(ctx, connection, List.of(address), allowed -> directly(ctx, local, connection, allowed));
             return;
         }
-        route.names().resolve(ctx.channel(), address.getHostString(), address.getPort(), (addresses, unknown) -> {
+        route.names().resolve(ctx.channel(), connection.host(), address.getPort(), (addresses, unknown) -> {
             if (state != State.CONNECTING) {
                 return;
             }

@@ -31,6 +31,7 @@ import io.egressproxy.testkit.FaultyProxy;
 import io.egressproxy.testkit.ProxyKind;
 import io.egressproxy.testkit.ProxyLab;
 import io.egressproxy.testkit.RunningProxy;
+import io.egressproxy.testkit.Script;
 import io.egressproxy.testkit.SynBlackHole;
 import io.egressproxy.testkit.TargetServer;
 import io.micrometer.observation.ObservationRegistry;
@@ -704,6 +705,29 @@ class ConnectionLifecycleTests {
             assertThatThrownBy(() -> whoami(client, "http://exchange.test/"))
                     .hasStackTraceContaining("does not resolve to an IPv4 address here")
                     .hasStackTraceContaining("blame target");
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "exchange.test, 3", // a name
+        "192.0.2.1, 1",
+        "[2001:db8::1], 4",
+        "2852039166, 3" // no spelling of an address that all read alike
+    })
+    void socks5IsToldAnAddressInTheFormForAddressesAndANameInThatForNames(String host, int addressType) {
+        Script reads = Script.named("reads the request")
+                .agreeOnSocks5Method()
+                .readSocks5Request()
+                .write(5, 4, 0, 1, 0, 0, 0, 0, 0, 0);
+        try (FaultyProxy proxy = FaultyProxy.with(reads);
+                Routed routed = Routed.through(lab, proxy.url("socks5"))) {
+            HttpClient client = routed.injector.customize(routed.plain(), "binance");
+            assertThatThrownBy(() -> whoami(client, "http://" + host + ":8080/"))
+                    .hasCauseInstanceOf(ProxyConnectionException.class);
+            byte[] received = proxy.received().get(0);
+            int request = 2 + received[1]; // after the greeting
+            assertThat(received[request + 3]).isEqualTo((byte) addressType);
         }
     }
 
