@@ -36,6 +36,7 @@ final class ProxySettingsSource {
     private final ConfigurableEnvironment environment;
     private final ObjectProvider<ProxySettingsCustomizer> customizers;
     private volatile boolean used;
+    private volatile boolean switchedOff;
     private volatile ConfigurableEnvironment lastRead;
     private volatile SettingsFiles files;
 
@@ -65,9 +66,12 @@ final class ProxySettingsSource {
     ProxySettings read() {
         used = true;
         boolean nobodyElseSays = customizers.orderedStream().findAny().isEmpty();
-        return nobodyElseSays && ProxySettingsBinder.isSwitchedOff(environment)
-                ? ProxySettings.builder().enabled(false).build()
-                : read(environment);
+        switchedOff = nobodyElseSays && ProxySettingsBinder.isSwitchedOff(environment);
+        return switchedOff ? off() : read(environment);
+    }
+
+    private static ProxySettings off() {
+        return ProxySettings.builder().enabled(false).build();
     }
 
     /**
@@ -90,7 +94,8 @@ final class ProxySettingsSource {
         }
         files = files.and(SettingsFiles.of(now)); // one that is empty for a moment is watched all the same
         lastRead = now;
-        return read(now);
+        // what is switched off while it runs goes on with all of its settings until it is started again
+        return switchedOff && ProxySettingsBinder.isSwitchedOff(now) ? off() : read(now);
     }
 
     private String why(RuntimeException unreadable, SettingsFiles missed) {

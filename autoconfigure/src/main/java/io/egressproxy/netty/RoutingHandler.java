@@ -308,8 +308,10 @@ final class RoutingHandler extends ChannelDuplexHandler {
 
     /** SOCKS 5 has a form of its own for an address, and not every proxy looks for one in that of names. */
     private static InetSocketAddress asNamed(String host, int port, ProxyUrl.Scheme scheme) {
-        boolean mayBe = scheme == ProxyUrl.Scheme.SOCKS5 && host.indexOf('%') < 0; // a zone is one of this machine's
-        InetAddress literal = mayBe ? NameResolution.literal(host) : null;
+        boolean isV6 = host.indexOf(':') >= 0;
+        // a zone is one of this machine's, and not everybody reads an IPv4 address within another in the same way
+        boolean plain = host.indexOf('%') < 0 && !(isV6 && host.indexOf('.') >= 0);
+        InetAddress literal = plain && scheme == ProxyUrl.Scheme.SOCKS5 ? NameResolution.literal(host) : null;
         return literal == null ? InetSocketAddress.createUnresolved(host, port) : new InetSocketAddress(literal, port);
     }
 

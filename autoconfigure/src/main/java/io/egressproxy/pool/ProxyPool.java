@@ -965,6 +965,7 @@ public final class ProxyPool {
     void checkSucceeded(PooledProxy proxy, HealthCheck.Level level, boolean enough) {
         synchronized (lock) {
             boolean worked = proxy.works();
+            boolean wasDown = proxy.isDown();
             boolean due = proxy.breaker().state() != ProxyBreaker.State.CLOSED
                     && nanoTime.getAsLong() - proxy.breaker().untilNanos() >= 0;
             if ((due || usable.size() == 0) && level.compareTo(proxy.failedLevel()) >= 0) {
@@ -976,6 +977,9 @@ public final class ProxyPool {
             }
             if (!worked && proxy.works()) {
                 back(proxy, "passes its health check");
+            } else if (wasDown && !proxy.isDown()) {
+                publish(proxy); // still out for what no check sees: a connection has to try it, or may if no other is
+                // left
             }
         }
     }
@@ -1131,6 +1135,9 @@ public final class ProxyPool {
 
     /** A connection tried a proxy that was out, and failed for something that is not the proxy's own fault. */
     private void probed(PooledProxy proxy, Outcome.Failed failure, long now) {
+        if (proxy.breaker().state() == ProxyBreaker.State.CLOSED) {
+            return; // something else has brought it back meanwhile
+        }
         switch (failure.blame()) {
             case POLICY -> succeeded(proxy); // it answered, and so it works
             case AMBIGUOUS -> {

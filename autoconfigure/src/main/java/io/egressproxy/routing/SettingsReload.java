@@ -94,7 +94,7 @@ public final class SettingsReload implements ProxyReload {
                     .transparent(before.transparent())
                     .reload(before.reload())
                     .build();
-            if (!next.equals(before)) {
+            if (before.enabled() && !next.equals(before)) { // else nothing would use them
                 prepare(next, changes);
             }
         } catch (InvalidProxySettingsException invalid) {
@@ -165,6 +165,9 @@ public final class SettingsReload implements ProxyReload {
         List<String> changed = new ArrayList<>();
         if (before.enabled() != next.enabled()) {
             changed.add("proxy.enabled");
+        }
+        if (!before.enabled()) {
+            return changed; // all the others do so, too
         }
         if (before.transparent() != next.transparent()) {
             changed.add("proxy.transparent");

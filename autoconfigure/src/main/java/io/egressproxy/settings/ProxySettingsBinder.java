@@ -94,25 +94,46 @@ public final class ProxySettingsBinder {
      * @return false also if it is set to something that is neither true nor false; {@link #bind} says so
      */
     public static boolean isEnabled(ConfigurableEnvironment environment) {
-        return Boolean.TRUE.equals(enabled(environment));
+        return Boolean.TRUE.equals(new ProxySettingsBinder(environment, ProxySettingsBinder::maySayEnabled).enabled());
     }
 
     /**
-     * Whether {@code proxy.enabled} is false, by whatever name and from wherever it is set. Does not look at anything else.
+     * Whether {@code proxy.enabled} is false, by whatever name and from wherever it is set. Looks at the names of variables and of the keys beside it,
+     * and at nothing below them.
      *
      * @param environment the environment to read
-     * @return false also if it is not set, so that whoever forgot or misspelt it hears of it
+     * @return false also if it is not set, if it is set twice in one place, or if a key beside it does not exist, which may be meant to be this one:
+     *     {@link #bind} says so
      */
     public static boolean isSwitchedOff(ConfigurableEnvironment environment) {
-        return Boolean.FALSE.equals(enabled(environment));
+        ProxySettingsBinder first = new ProxySettingsBinder(environment, ProxySettingsBinder::maySayEnabled);
+        if (!Boolean.FALSE.equals(first.enabled())) {
+            return false;
+        }
+        ProxySettingsBinder binder = new ProxySettingsBinder(
+                environment,
+                name -> maySayEnabled(name) || isVariable(name) || path(name).size() == 2);
+        boolean off = Boolean.FALSE.equals(binder.enabled());
+        if (off) {
+            binder.reportVariables();
+        }
+        return off;
     }
 
-    private static @Nullable Boolean enabled(ConfigurableEnvironment environment) {
-        ProxySettingsBinder binder = new ProxySettingsBinder(environment, ProxySettingsBinder::maySayEnabled);
+    /** Null if nobody says, or not clearly. */
+    private @Nullable Boolean enabled() {
+        List<ConfigurationPropertySource> sources = sources();
         List<SettingsProblem> ignored = new ArrayList<>();
-        return binder.binder(binder.sources())
+        Boolean enabled = binder(sources)
                 .bind(ENABLED, Bindable.of(Boolean.class), new ProblemCollector(ignored))
                 .orElse(null);
+        boolean doubtful =
+                Boolean.FALSE.equals(enabled) && !translator.problems().isEmpty();
+        return doubtful ? null : enabled;
+    }
+
+    private static boolean isVariable(String name) {
+        return name.indexOf('.') < 0;
     }
 
     /** Several conditions ask at each start, and shall not go through ten thousand proxies each time. */

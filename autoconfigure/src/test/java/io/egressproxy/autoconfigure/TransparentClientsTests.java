@@ -10,7 +10,9 @@ import io.egressproxy.HealthCheck;
 import io.egressproxy.ProxyConnectionException;
 import io.egressproxy.ProxyDecision;
 import io.egressproxy.ProxyInjector;
+import io.egressproxy.ProxyReload;
 import io.egressproxy.ProxySelectionStrategy;
+import io.egressproxy.routing.ProxyRouter;
 import io.egressproxy.settings.ProxySettings;
 import io.egressproxy.settings.ProxySettingsCustomizer;
 import io.egressproxy.testkit.FaultyProxy;
@@ -314,6 +316,30 @@ class TransparentClientsTests {
                 .getFailure()
                 .hasStackTraceContaining("proxy.default.htpp")
                 .hasStackTraceContaining("proxy.default.http.url"));
+    }
+
+    /** Otherwise it would connect directly without a word. */
+    @ParameterizedTest
+    @Tag("no-leak")
+    @ValueSource(
+            strings = {"proxy.ENABLED=true", "proxy.en-abled=true", "proxy={\"enabled\":true}", "proxy.enable=true"})
+    void whatIsSwitchedOffAndPerhapsMeantToBeOnStopsTheStart(String other) {
+        trusting.withPropertyValues("proxy.enabled=false", other)
+                .run(context -> assertThat(context).getFailure().hasStackTraceContaining("proxy.enable"));
+    }
+
+    @Test
+    void whatIsSwitchedOffStaysSoInAReloadAndChecksNothing() {
+        trusting.withPropertyValues(
+                        "proxy.enabled=false",
+                        "proxy.default.http.pool[0].url=http://127.0.0.1:1",
+                        "proxy.default.http.strategy=no-such-thing")
+                .run(context -> {
+                    ProxyReload reload = context.getBean(ProxyReload.class);
+                    assertThat(reload.reload()).isTrue();
+                    assertThat(reload.state().needRestart()).isEmpty();
+                    assertThat(context.getBean(ProxyRouter.class).pools()).isEmpty();
+                });
     }
 
     @Test

@@ -26,6 +26,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -44,7 +45,9 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.test.util.ReflectionTestUtils;
 
 @Tag("FR-2")
 @Tag("TR-2")
@@ -54,6 +57,17 @@ class ProxyPoolTests {
     private static final Outcome SILENT = failure(ConnectionStage.HANDSHAKE, Blame.PROXY);
     private static final Outcome CREDENTIALS = failure(ConnectionStage.HANDSHAKE, Blame.CREDENTIALS);
     private static final Outcome AMBIGUOUS = failure(ConnectionStage.HANDSHAKE, Blame.AMBIGUOUS);
+    private static final List<Outcome> OUTCOMES = List.of(
+            REFUSED,
+            REFUSED,
+            SILENT,
+            CREDENTIALS,
+            AMBIGUOUS,
+            SUCCESS,
+            new Outcome.Cancelled(),
+            failure(ConnectionStage.HANDSHAKE, Blame.CONFIGURATION),
+            failure(ConnectionStage.HANDSHAKE, Blame.POLICY),
+            failure(ConnectionStage.TCP, Blame.LOCAL));
     private static final ProxyTarget TARGET = target("api.binance.com");
 
     private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 1_000); // the monotonic clock may overflow
@@ -133,56 +147,119 @@ class ProxyPoolTests {
         }
     }
 
-    /** A change of one proxy changes what is given by this one, without looking at the others. */
-    @RepeatedTest(50)
-    void whateverHappensConnectionsGetThoseThatAreUpInTheOrderOfTheList(RepetitionInfo repetition) {
+    /** A change of one proxy changes what connections may take by this one alone, without looking at the others. */
+    @RepeatedTest(300)
+    void whateverHappensConnectionsMayTakeWhatIsUsableInTheOrderOfTheList(RepetitionInfo repetition) {
         Random random = new Random(repetition.getCurrentRepetition());
-        ProxyPool pool = pool(entry("round_robin", OnExhausted.FAIL, members(6)));
-        pool.checkedBy(HealthCheck.Level.TARGET, ProxyPool.CheckRequests.NONE);
+        HealthCheck.Level[] levels = HealthCheck.Level.values();
+        OnExhausted[] policies = OnExhausted.values();
+        ProxyPool pool =
+                pool(entry("round_robin", policies[random.nextInt(policies.length)], members(1 + random.nextInt(6))));
+        if (random.nextBoolean()) {
+            pool.checkedBy(levels[random.nextInt(levels.length)], ProxyPool.CheckRequests.NONE);
+        }
+        Set<PooledProxy> ever = new LinkedHashSet<>();
+        List<ProxyPool.Use> open = new ArrayList<>();
         for (int step = 0; step < 100; step++) {
-            PooledProxy one = pool.members().get(random.nextInt(pool.members().size()));
-            switch (random.nextInt(8)) {
-                case 0 -> pool.checkFailed(one, true, "as it should");
-                case 1, 2 -> pool.checkSucceeded(one, HealthCheck.Level.TARGET, true);
-                case 3 -> pool.drain(one.url()::equals, "for a while", null);
+            ever.addAll(pool.members());
+            PooledProxy one = any(random, List.copyOf(random.nextInt(5) == 0 ? ever : pool.members()));
+            int what = random.nextInt(12);
+            switch (what) {
+                case 0 -> pool.checkFailed(one, random.nextBoolean(), "failed");
+                case 1, 2 -> pool.checkSucceeded(one, levels[random.nextInt(levels.length)], random.nextBoolean());
+                case 3 -> pool.drain(one.url()::equals, "for a while", random.nextBoolean() ? null : seconds(random));
                 case 4 -> pool.resume(one.url()::equals);
-                case 5 -> pass(Duration.ofSeconds(random.nextInt(20)));
+                case 5 -> pass(seconds(random));
                 case 6 -> {
-                    List<PoolMember> others = new ArrayList<>(members(7));
-                    others.remove(random.nextInt(7));
+                    List<PoolMember> others = new ArrayList<>(IntStream.range(0, 7)
+                            .mapToObj(i -> member(i, 1 + random.nextInt(2)))
+                            .toList());
                     Collections.shuffle(others, random);
-                    pool.prepare(entry("round_robin", OnExhausted.FAIL, others), name -> null)
+                    pool.prepare(
+                                    entry("round_robin", OnExhausted.FAIL, others.subList(0, 1 + random.nextInt(7))),
+                                    name -> null)
                             .run();
-                    pool.checkFailed(one, true, "perhaps no longer one of the pool");
+                }
+                case 7 -> {
+                    if (random.nextInt(10) == 0) {
+                        pool.unchecked();
+                    }
                 }
                 default -> {
                     if (pool.acquire(TARGET, List.of()) instanceof ProxyPool.Use use) {
-                        use.close(random.nextBoolean() ? CREDENTIALS : SUCCESS);
+                        open.add(use);
+                    }
+                    if (!open.isEmpty() && random.nextInt(3) > 0) {
+                        open.remove(random.nextInt(open.size())).close(any(random, OUTCOMES));
                     }
                 }
             }
-            List<String> up = pool.states().stream()
-                    .filter(member -> member.state() == ProxyPool.MemberState.UP)
-                    .map(member -> member.proxy().host())
-                    .toList();
-            assertThat(pool.count(ProxyPool.MemberState.UP)).isEqualTo(up.size());
-            if (!up.isEmpty()) {
-                List<String> given = givenInTurn(pool, up.size());
-                assertThat(given).as("step %d", step).containsExactlyInAnyOrderElementsOf(up);
-                Collections.rotate(given, -given.indexOf(up.get(0)));
-                assertThat(given).as("step %d", step).isEqualTo(up);
-            }
+            String after = "after step " + step + ", " + what;
+            assertThat(snapshot(pool, "usable")).as(after).isEqualTo(which(pool, PooledProxy::isUsable));
+            assertThat(snapshot(pool, "spares")).as(after).isEqualTo(which(pool, PooledProxy::isSpare));
         }
     }
 
-    private static List<String> givenInTurn(ProxyPool pool, int count) {
-        List<String> hosts = new ArrayList<>();
-        for (int i = 0; i < count; i++) {
+    private static <T> T any(Random random, List<T> of) {
+        return of.get(random.nextInt(of.size()));
+    }
+
+    private static Duration seconds(Random random) {
+        return Duration.ofSeconds(1 + random.nextInt(20));
+    }
+
+    private static List<String> which(ProxyPool pool, Predicate<PooledProxy> state) {
+        return pool.members().stream()
+                .filter(state)
+                .map(proxy -> proxy.url().host())
+                .toList();
+    }
+
+    private static List<String> snapshot(ProxyPool pool, String field) {
+        PoolSnapshot snapshot = (PoolSnapshot) ReflectionTestUtils.getField(pool, field);
+        return IntStream.range(0, snapshot.size())
+                .mapToObj(i -> snapshot.get(i).url().host())
+                .toList();
+    }
+
+    @Test
+    @Tag("no-interruption")
+    void aTrialThatEndsAfterTheProxyIsBackByAnotherConnectionChangesNothing() {
+        ProxyPool pool = pool("round_robin", 3);
+        ProxyPool.Use old = use(pool);
+        assertThat(old.proxy().host()).isEqualTo("p0");
+        let(pool, "p0", REFUSED, 3);
+        pass(Duration.ofSeconds(10));
+        ProxyPool.Use trial = use(pool);
+        assertThat(trial.proxy().host()).isEqualTo("p0");
+        old.close(SUCCESS);
+        trial.close(AMBIGUOUS);
+        pass(Duration.ofSeconds(10)); // in which others are preferred for this target
+        int failed = 0;
+        for (int i = 0; i < 300; i++) { // and now it is dead
             ProxyPool.Use use = use(pool);
-            hosts.add(use.proxy().host());
-            use.close(new Outcome.Cancelled());
+            boolean dead = use.proxy().host().equals("p0");
+            failed += dead ? 1 : 0;
+            use.close(dead ? REFUSED : SUCCESS);
         }
-        return hosts;
+        assertThat(failed).isEqualTo(3);
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = OnExhausted.class,
+            names = {"FAIL", "LAST_RESORT"})
+    @Tag("no-interruption")
+    void whatNoCheckSeesAndWasDownBesidesIsTriedAgainWhenItsChecksPass(OnExhausted onExhausted) {
+        ProxyPool pool = pool(entry("round_robin", onExhausted, members(2)));
+        pool.checkedBy(HealthCheck.Level.HANDSHAKE, ProxyPool.CheckRequests.NONE);
+        PooledProxy second = pool.members().get(1);
+        let(pool, "p1", failure(ConnectionStage.HANDSHAKE, Blame.CONFIGURATION), 1);
+        pool.checkFailed(second, true, "down");
+        pass(Duration.ofMinutes(2));
+        pool.checkSucceeded(second, HealthCheck.Level.HANDSHAKE, true);
+        assertThat(hosts(pool, 10)).contains("p1");
+        assertThat(pool.states().get(1).state()).isEqualTo(ProxyPool.MemberState.UP);
     }
 
     @Test
