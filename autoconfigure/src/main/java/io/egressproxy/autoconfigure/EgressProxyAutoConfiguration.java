@@ -98,13 +98,17 @@ public final class EgressProxyAutoConfiguration {
     @Lazy(false)
     InitializingBean egressProxyStart(
             ProxySettings settings,
-            SettingsReferences verified,
+            ProxySettingsSource source,
+            ObjectProvider<SettingsReferences> verified,
             ObjectProvider<ProxyRouter> router,
             ObjectProvider<ProxyDelegation> delegation,
             ObjectProvider<ProxyHealthMonitoring> monitoring,
             ObjectProvider<ProxySettingsWatching> watching,
             ListableBeanFactory beans) {
         return () -> {
+            if (!source.isSwitchedOff()) {
+                verified.getIfAvailable();
+            }
             if (settings.enabled()) {
                 Stream.of(router, delegation, monitoring, watching).forEach(ObjectProvider::getIfAvailable);
             }

@@ -6,15 +6,17 @@ import io.egressproxy.service.ServiceDelegations;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.DisposableBean;
 import org.springframework.beans.factory.SmartInitializingSingleton;
-import org.springframework.context.SmartLifecycle;
+import org.springframework.context.Lifecycle;
+import org.springframework.context.Phased;
 
 /** The proxy service, if there is one: started and ended with the application. */
-final class ProxyDelegation implements SmartInitializingSingleton, SmartLifecycle, DisposableBean {
+final class ProxyDelegation implements SmartInitializingSingleton, Lifecycle, Phased, DisposableBean {
     /** Stopped after all that may still connect, and before the event loops (0), which the last reports need. */
     private static final int PHASE = 1;
 
     private final ServiceDelegations delegations;
-    private volatile boolean running;
+    private volatile boolean running =
+            true; // from when it is made; Spring makes what starts by itself in every application
 
     ProxyDelegation(ServiceDelegations delegations) {
         this.delegations = delegations;

@@ -70,6 +70,11 @@ final class ProxySettingsSource {
         return switchedOff ? off() : read(environment);
     }
 
+    /** Whether the settings are switched off, and no others have been read. */
+    boolean isSwitchedOff() {
+        return switchedOff;
+    }
+
     private static ProxySettings off() {
         return ProxySettings.builder().enabled(false).build();
     }

@@ -3,6 +3,7 @@ package io.egressproxy.settings;
 import java.lang.reflect.Parameter;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.Type;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -15,16 +16,37 @@ import org.springframework.boot.context.properties.bind.Name;
  * only.
  */
 sealed interface SettingsSchema {
-    /** Keys below it are those of a record. */
-    record ObjectNode(Class<?> type, Map<String, KnownKey> keys) implements SettingsSchema {
+    /** Keys below it are those of a record, which is read when they are asked for: while the library is switched off, hardly any are. */
+    final class ObjectNode implements SettingsSchema {
+        private final Class<?> type;
+        private volatile @Nullable Map<String, KnownKey> keys;
+
+        private ObjectNode(Class<?> type) {
+            this.type = type;
+        }
+
+        Class<?> type() {
+            return type;
+        }
+
+        /** By their uniform spelling, in the order of the record. */
+        Map<String, KnownKey> keys() {
+            Map<String, KnownKey> read = keys;
+            if (read == null) {
+                read = keysOf(type);
+                keys = read;
+            }
+            return read;
+        }
+
         /** The key that a user's spelling means: {@code timeout_seconds}, {@code timeoutSeconds}; null if none. */
         @Nullable
         KnownKey key(String spelling) {
-            return keys.get(uniform(alias(spelling)));
+            return keys().get(uniform(alias(spelling)));
         }
 
         private String alias(String spelling) {
-            boolean connections = keys.containsKey("http") && keys.containsKey("websocket");
+            boolean connections = keys().containsKey("http") && keys().containsKey("websocket");
             return switch (connections ? uniform(spelling) : "") {
                 case "rest" -> "http"; // the names of the ancestor's first generation
                 case "ws" -> "websocket";
@@ -52,8 +74,8 @@ sealed interface SettingsSchema {
     /** A value. */
     record LeafNode() implements SettingsSchema {}
 
-    /** The whole tree. Read once: several conditions ask for settings at each start, and it takes them ten milliseconds. */
-    ObjectNode ROOT = (ObjectNode) of(ProxyProperties.class);
+    /** The whole tree. One for all: several conditions ask for settings at each start, and reading it takes tens of milliseconds. */
+    ObjectNode ROOT = new ObjectNode(ProxyProperties.class);
 
     private static SettingsSchema of(Type type) {
         if (type instanceof ParameterizedType generic) {
@@ -63,16 +85,17 @@ sealed interface SettingsSchema {
             }
             return last == Object.class ? new FreeNode() : new MapNode(of(last));
         }
-        if (!(type instanceof Class<?> record) || !record.isRecord()) {
-            return new LeafNode();
-        }
+        return type instanceof Class<?> record && record.isRecord() ? new ObjectNode(record) : new LeafNode();
+    }
+
+    private static Map<String, KnownKey> keysOf(Class<?> record) {
         Map<String, KnownKey> keys = new LinkedHashMap<>();
         for (Parameter component : record.getDeclaredConstructors()[0].getParameters()) {
             Name name = component.getAnnotation(Name.class);
             String key = name != null ? name.value() : kebab(component.getName());
             keys.put(uniform(key), new KnownKey(key, of(component.getParameterizedType())));
         }
-        return new ObjectNode(record, keys);
+        return Collections.unmodifiableMap(keys);
     }
 
     private static String kebab(String camelCase) {

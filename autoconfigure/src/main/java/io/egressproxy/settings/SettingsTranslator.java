@@ -35,7 +35,6 @@ final class SettingsTranslator {
     private static final ConfigurationPropertyName ROOT = ConfigurationPropertyName.of(ProxyProperties.PREFIX);
 
     private final ObjectNode schema = SettingsSchema.ROOT;
-    private final JsonParser json = JsonParserFactory.getJsonParser();
     private final Map<ExchangeId, String> spellings = new HashMap<>();
     private final List<SettingsProblem> problems = new ArrayList<>();
 
@@ -246,6 +245,7 @@ final class SettingsTranslator {
                 String text,
                 @Nullable Origin origin) {
             try {
+                JsonParser json = JsonParserFactory.getJsonParser(); // here, since most trees need none
                 Object parsed = text.strip().startsWith("{") ? json.parseMap(text) : json.parseList(text);
                 value(node, parent, name, parsed, origin);
             } catch (IllegalArgumentException | ClassCastException invalid) {

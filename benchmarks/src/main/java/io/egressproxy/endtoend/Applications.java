@@ -32,18 +32,28 @@ final class Applications {
     }
 
     static ConfigurableApplicationContext start(Map<String, Object> properties) {
+        return builder(properties).run();
+    }
+
+    /** The same application and jars without the library's auto-configuration, and without what listens to the start. */
+    static ConfigurableApplicationContext startWithoutLibrary(Map<String, Object> properties) {
+        Map<String, Object> all = new LinkedHashMap<>(properties);
+        all.put("spring.autoconfigure.exclude", String.join(",", ours()));
+        SpringApplicationBuilder builder = builder(all);
+        builder.application()
+                .setListeners(builder.application().getListeners().stream()
+                        .filter(listener -> !listener.getClass().getName().startsWith("io.egressproxy."))
+                        .toList());
+        return builder.run();
+    }
+
+    private static SpringApplicationBuilder builder(Map<String, Object> properties) {
         Map<String, Object> all = new LinkedHashMap<>(properties);
         all.putIfAbsent("spring.main.banner-mode", "off");
         all.putIfAbsent("logging.level.root", "error");
         return new SpringApplicationBuilder(Application.class)
                 .web(WebApplicationType.NONE)
-                .properties(all)
-                .run();
-    }
-
-    /** The same application and jars, without the library's auto-configuration. */
-    static Map<String, Object> withoutLibrary() {
-        return Map.of("spring.autoconfigure.exclude", String.join(",", ours()));
+                .properties(all);
     }
 
     private static List<String> ours() {

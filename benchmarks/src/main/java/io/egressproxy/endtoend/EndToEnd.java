@@ -132,7 +132,7 @@ final class EndToEnd {
 
     /** Spring's own WebClient, straight to the target. */
     private void disabled() {
-        try (ConfigurableApplicationContext without = Applications.start(Applications.withoutLibrary());
+        try (ConfigurableApplicationContext without = Applications.startWithoutLibrary(Map.of());
                 ConfigurableApplicationContext disabled = Applications.start(Map.of("proxy.enabled", "false"))) {
             for (int atATime : new int[] {16, 1}) {
                 Map<String, Mono<?>> clients = new LinkedHashMap<>();

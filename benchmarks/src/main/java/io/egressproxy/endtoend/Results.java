@@ -403,7 +403,7 @@ final class Results {
                         .formatted(shown(bare), shown(byHand)),
                 "<= one extra TCP connect, no timer",
                 shown(ours) + " µs more",
-                verdict(ours, bare.median()));
+                Ratio.between(ours, bare).isAtMost(1));
         details.append(
                 "## End to end\n\nOne small GET on loopback; the target in a JVM of its own, a real proxy (microsocks, tinyproxy), all on the same cores.\n\n");
         for (String scenario : endToEnd.scenarios()) {
