@@ -15,8 +15,8 @@ final class ProxyDelegation implements SmartInitializingSingleton, Lifecycle, Ph
     private static final int PHASE = 1;
 
     private final ServiceDelegations delegations;
-    private volatile boolean running =
-            true; // from when it is made; Spring makes what starts by itself in every application
+    // from when it is made: a bean that Spring would start is made in every application, also while switched off
+    private volatile boolean running = true;
 
     ProxyDelegation(ServiceDelegations delegations) {
         this.delegations = delegations;

@@ -978,8 +978,8 @@ public final class ProxyPool {
             if (!worked && proxy.works()) {
                 back(proxy, "passes its health check");
             } else if (wasDown && !proxy.isDown()) {
-                publish(proxy); // still out for what no check sees: a connection has to try it, or may if no other is
-                // left
+                // still out for what no check sees: a connection has to try it, or may if no other is left
+                publish(proxy);
             }
         }
     }
