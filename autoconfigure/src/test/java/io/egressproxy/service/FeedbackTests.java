@@ -541,10 +541,12 @@ class FeedbackTests {
         delegation.close();
         assertThat(service.feedback).containsOnly(org.assertj.core.api.Assertions.entry("accepted", 1_800L));
         connection(delegation.answers(), answer, SUCCEEDED); // nobody listens any more, and nobody minds
-        assertThat(Thread.getAllStackTraces().keySet())
-                .filteredOn(Thread::isAlive)
-                .extracting(Thread::getName)
-                .noneMatch(name -> name.startsWith("proxy-feedback"));
+        await().atMost(PATIENCE) // a thread that has been told to end takes a moment for it, that of the test before
+                // as well
+                .untilAsserted(() -> assertThat(Thread.getAllStackTraces().keySet())
+                        .filteredOn(Thread::isAlive)
+                        .extracting(Thread::getName)
+                        .noneMatch(name -> name.startsWith("proxy-feedback")));
     }
 
     @Test
